@@ -1,0 +1,1 @@
+"""The `taskrouter` command line: one module per command, each with a `register(app)`."""

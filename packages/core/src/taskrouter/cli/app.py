@@ -1,0 +1,55 @@
+"""The Typer application: it gathers the commands and turns our errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from taskrouter import __version__
+from taskrouter.cli import check, demo, evaluate, models, route, simulate
+from taskrouter.cli.output import err
+from taskrouter.errors import ConfigurationError, FeedbackError, InvalidStepError, TaskRouterError
+from taskrouter.plugins import load_plugins
+
+USAGE_ERROR, FAILED_RUN = 2, 1
+
+
+def build() -> typer.Typer:
+    """Assemble the command line: our commands first, then those of plugins."""
+    app = typer.Typer(
+        name="taskrouter",
+        help="Send each step of an agent to the model that is good enough, cheapest and fast enough.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_root)
+    for command in (demo, route, models, check, evaluate, simulate):
+        command.register(app)
+    load_plugins().hook.taskrouter_commands(app=app)
+    return app
+
+
+def main() -> None:
+    """Run the command line. Exit code 2 for usage and configuration, 1 for a run that failed."""
+    try:
+        build()()
+    except TaskRouterError as error:
+        err.print(f"taskrouter: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        usage = isinstance(error, ConfigurationError | InvalidStepError | FeedbackError)
+        sys.exit(USAGE_ERROR if usage else FAILED_RUN)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    """Send each step of an agent to the model that is good enough, cheapest and fast enough."""

@@ -1,0 +1,321 @@
+"""`taskrouter.toml` as pydantic models: validated once, here, then trusted."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from taskrouter.catalog.card import ModelCard, Probability
+from taskrouter.errors import ConfigurationError
+from taskrouter.profile import FAMILIES
+
+Seconds = Annotated[float, Field(gt=0)]
+M = TypeVar("M", bound=BaseModel)
+
+
+def _env_reference(value: str) -> str:
+    if not value.startswith("env:") or len(value) == len("env:"):
+        raise ValueError("write 'env:NAME' and put the secret into that environment variable, never into the file")
+    return value
+
+
+SecretReference = Annotated[str, AfterValidator(_env_reference)]
+"""`env:NAME`: the secret is read from the environment when it is needed and stored nowhere."""
+
+
+def _task_type(value: str) -> str:
+    if value not in FAMILIES:
+        raise ValueError(f"unknown task type {value!r}; known: {', '.join(sorted(FAMILIES))}")
+    return value
+
+
+TaskType = Annotated[str, AfterValidator(_task_type)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RouterSection(_Section):
+    """`[router]`."""
+
+    incumbent: str | None = None
+    """Id of the model that is used today; the safe choice whenever the router is unsure."""
+    seed: int | None = None
+    """Seed of backoff jitter and of exploration, for reproducible runs."""
+    margin: Annotated[float, Field(ge=1)] = 1.35
+    """Factor on the token estimate when it is compared with a context window (the estimate's error, p95)."""
+
+
+class ModelConfig(ModelCard):
+    """`[[models]]`: a model of the pool, how to reach it, and card fields that override the catalogue's."""
+
+    model: str = ""
+    """LiteLLM-style model string; the `id` where it is left out."""
+    backend: str | None = None
+    """`litellm`, `openai`, `replay` or a plugin's; default: `openai` with a `base_url`, else `litellm`."""
+    base_url: str | None = None
+    """Address of an OpenAI-compatible server."""
+    api_key: SecretReference | None = None
+    params: dict[str, Any] = {}
+    """Request parameters sent with every call, such as `temperature`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _model_defaults_to_id(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and not data.get("model") and "id" in data:
+            return {**data, "model": data["id"]}
+        return data
+
+    def secret(self) -> str | None:
+        """Read the key from the environment.
+
+        Raises:
+            ConfigurationError: the variable is not set.
+        """
+        if self.api_key is None:
+            return None
+        name = self.api_key.removeprefix("env:")
+        if not (value := os.environ.get(name)):
+            raise ConfigurationError(f"model {self.id!r}: api_key refers to {self.api_key!r}, but {name} is not set")
+        return value
+
+
+class Weights(_Section):
+    """Importance of each quantity in a weighted objective; they need not sum to one."""
+
+    quality: Annotated[float, Field(ge=0)] = 0.0
+    cost: Annotated[float, Field(ge=0)] = 0.0
+    latency: Annotated[float, Field(ge=0)] = 0.0
+    carbon: Annotated[float, Field(ge=0)] = 0.0
+
+    @model_validator(mode="after")
+    def _some_weight(self) -> Self:
+        if not (self.quality or self.cost or self.latency or self.carbon):
+            raise ValueError("give at least one weight above zero: quality, cost, latency, carbon")
+        return self
+
+
+class PolicyConfig(_Section):
+    """`[policy]`: what the router aims for."""
+
+    name: str = "safe"
+    """`safe`, `balanced`, `economy`, `weighted` or a plugin's."""
+    max_loss: Probability = 0.02
+    """`balanced`: expected loss of quality against the incumbent that is accepted, as a share (0.02 = 2 points)."""
+    quality_floor: Probability = 0.7
+    """`economy`: expected quality below which a model is not used."""
+    demanding: Probability = 0.75
+    """`balanced`: steps of at least this complexity stay with the incumbent."""
+    weights: Weights | None = None
+    """`weighted`: the importance of each quantity."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_weights(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and data and set(data) <= set(Weights.model_fields):
+            return {"name": "weighted", "weights": dict(data)}
+        return data
+
+    @model_validator(mode="after")
+    def _weights_belong_to_weighted(self) -> Self:
+        if (self.name == "weighted") != (self.weights is not None):
+            raise ValueError("name = 'weighted' and [policy.weights] go together")
+        return self
+
+    @classmethod
+    def of(cls, spec: PolicyConfig | str | Mapping[str, Any]) -> PolicyConfig:
+        """Read a policy as users write it: a name, weights, or a table."""
+        if isinstance(spec, PolicyConfig):
+            return spec
+        data = {"name": spec} if isinstance(spec, str) else spec
+        return validated(cls, data, where="policy")
+
+
+class When(_Section):
+    """Conditions of a rule; all that are given must hold. Text conditions may use `*` and `?`."""
+
+    agent: str | None = None
+    node: str | None = None
+    tenant: str | None = None
+    task_type: TaskType | None = None
+    domain: str | None = None
+    language: str | None = None
+    tags: frozenset[str] = frozenset()
+    """Tags that the step must all carry."""
+    tools: bool | None = None
+    min_complexity: Probability | None = None
+    max_complexity: Probability | None = None
+    min_input_tokens: Annotated[int, Field(ge=0)] | None = None
+
+
+class RuleConfig(_Section):
+    """`[[rules]]`: what holds for the steps that match. Later rules add to earlier ones; constraints only tighten."""
+
+    name: str
+    when: When = When()
+    task_type: TaskType | None = None
+    """Declare the task type of matching steps."""
+    policy: PolicyConfig | None = None
+    """Use another policy. A name is enough."""
+    use: tuple[str, ...] | None = None
+    """Only these models."""
+    avoid: frozenset[str] = frozenset()
+    """None of these models."""
+    regions: frozenset[str] | None = None
+    """Only models served in one of these regions."""
+    require_tags: frozenset[str] = frozenset()
+    """Only models that carry all these tags."""
+    max_cost_usd: Annotated[float, Field(gt=0)] | None = None
+    """No model whose expected price for the step is above this, nor one whose price is unknown."""
+    sensitivity: str | None = None
+    """Privacy class recorded in the profile."""
+
+    @field_validator("policy", mode="before")
+    @classmethod
+    def _policy_by_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _declares_from_context_only(self) -> Self:
+        when = self.when
+        if self.task_type and (
+            when.task_type
+            or when.domain
+            or when.language
+            or when.min_complexity is not None
+            or when.max_complexity is not None
+        ):
+            raise ValueError("a rule that declares `task_type` may only look at the step's context, not its profile")
+        return self
+
+
+class ProfilingConfig(_Section):
+    """`[profiling]`: how steps are understood."""
+
+    classifier: str = "rules"
+    """Name of the registered classifier."""
+    confidence_floor: Probability = 0.5
+    """Below this probability a task type is `unknown`."""
+    identities: Annotated[int, Field(ge=0)] = 10_000
+    """How many step identities (agent and system prompt) are remembered; 0 turns the memory off."""
+
+
+class ExecutionConfig(_Section):
+    """`[execution]`: how long to wait and how often to try."""
+
+    timeout_s: Seconds = 120.0
+    """Time allowed for one call."""
+    first_token_timeout_s: Seconds = 30.0
+    """Time allowed for the first meaningful chunk of a stream."""
+    step_timeout_s: Seconds | None = None
+    """Time allowed for the whole step, retries and fallbacks included."""
+    retries: Annotated[int, Field(ge=0, le=10)] = 1
+    """Further calls to the same model after a failure that may pass."""
+    max_attempts: Annotated[int, Field(ge=1, le=50)] = 6
+    """Calls for one step altogether."""
+    backoff_base_s: Seconds = 0.5
+    backoff_max_s: Seconds = 8.0
+    max_retry_after_s: Seconds = 10.0
+    """A provider that asks for a longer pause is left for the next model; without a next one we wait as asked."""
+
+
+class TelemetryConfig(_Section):
+    """`[telemetry]`."""
+
+    enabled: bool = True
+    usage_owner: Literal["taskrouter", "framework"] = "taskrouter"
+    """`framework`: another instrumentation reports the same calls, so attempts are marked as chains and viewers count
+    tokens once."""
+
+
+class RouterConfig(_Section):
+    """The whole of `taskrouter.toml`."""
+
+    router: RouterSection = RouterSection()
+    models: tuple[ModelConfig, ...] = ()
+    policy: PolicyConfig = PolicyConfig()
+    rules: tuple[RuleConfig, ...] = ()
+    profiling: ProfilingConfig = ProfilingConfig()
+    execution: ExecutionConfig = ExecutionConfig()
+    telemetry: TelemetryConfig = TelemetryConfig()
+
+    @field_validator("policy", mode="before")
+    @classmethod
+    def _policy_by_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @classmethod
+    def load(cls, source: str | Path | Mapping[str, Any]) -> RouterConfig:
+        """Read a configuration from a TOML file or a mapping of the same shape.
+
+        Raises:
+            ConfigurationError: the file cannot be read, or a key is unknown or wrong; the message names it.
+        """
+        if isinstance(source, Mapping):
+            return validated(cls, source, where="configuration")
+        path = Path(source)
+        return validated(cls, read_toml(path), where=str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        ConfigurationError: there is no such file, or it is not TOML; the message names line and column.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigurationError(f"{path}: cannot be read: {reason}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path}: not valid TOML: {error}") from error
+
+
+def validated(cls: type[M], data: Any, *, where: str) -> M:
+    """Validate `data`, or raise one `ConfigurationError` that names every wrong key."""
+    try:
+        return cls.model_validate(data)
+    except ValidationError as error:
+        problems = "; ".join(_problem(cls, item) for item in error.errors(include_url=False, include_input=False))
+        raise ConfigurationError(f"{where}: {problems}") from None
+
+
+def _problem(cls: type[BaseModel], item: Mapping[str, Any]) -> str:
+    location = item["loc"]
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".") or "value"
+    if item["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(location[-1]), _keys(cls, location[:-1]), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "; remove it"
+        return f"unknown key {key!r}{hint}"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    return f"{key!r}: {message}"
+
+
+def _keys(cls: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    """Names of the fields at that place, for a suggestion."""
+    model: Any = cls
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = getattr(model, "model_fields", {}).get(part)
+        if field is None:
+            return []
+        inner = field.annotation
+        model = next((a for a in (inner, *get_args(inner)) if isinstance(a, type) and issubclass(a, BaseModel)), None)
+    return list(getattr(model, "model_fields", {}))

@@ -1,0 +1,230 @@
+"""What was decided for a step, and why: plans, scores, rejections, `Decision`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from taskrouter.catalog.card import ModelCard
+from taskrouter.profile import TaskProfile
+
+PlanKind: TypeAlias = Literal["single", "gate", "agree"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How a step is answered: by one model, or by several and a check between them."""
+
+    kind: PlanKind = "single"
+    models: tuple[str, ...]
+    """The models in the order of their part in the plan; for `single` just one."""
+
+    def __str__(self) -> str:
+        return self.models[0] if self.kind == "single" else f"{self.kind}({', '.join(self.models)})"
+
+
+class ScorePart(NamedTuple):
+    """One term of a score: `contribution` is what it adds to the total."""
+
+    name: str
+    value: float | None
+    """The quantity in its own unit; None where it is unknown."""
+    weight: float
+    contribution: float
+
+
+class QualityEstimate(NamedTuple):
+    """How often a model is expected to be right on a task type."""
+
+    mean: float
+    weight: float
+    """Equivalent number of the user's own labels."""
+    source: str
+    cited: bool
+    """Whether a published figure or the user's labels stand behind it; if not it is a wide guess from the tier."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """Why a model was not eligible."""
+
+    model: str
+    code: str
+    """Low-cardinality code: `context_window`, `tools`, `vision`, `json_schema`, `region`, `tags`, `rule`, ..."""
+    detail: str
+    """The same for people, with the numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredPlan:
+    """One line of the ranking."""
+
+    plan: Plan
+    score: float
+    quality: QualityEstimate
+    cost_usd: float | None
+    latency_s: float | None
+    carbon_g: float | None
+    parts: tuple[ScorePart, ...] = ()
+
+    @property
+    def model(self) -> str:
+        """The plan's first model."""
+        return self.plan.models[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Board:
+    """The scores of all eligible models, kept as columns: rows are built when somebody looks.
+
+    Building twenty rows costs more than deciding; most decisions are never looked at.
+    """
+
+    cards: Sequence[ModelCard]
+    quality: Sequence[QualityEstimate]
+    scores: Sequence[float]
+    order: Sequence[int]
+    """Positions in the columns, best first."""
+    parts: Sequence[tuple[ScorePart, ...]] = ()
+
+    def rows(self, input_tokens: int, output_tokens: int) -> tuple[ScoredPlan, ...]:
+        """The ranking for a call of that size, best first."""
+        return tuple(
+            ScoredPlan(
+                plan=Plan(models=(self.cards[i].id,)),
+                score=self.scores[i],
+                quality=self.quality[i],
+                cost_usd=self.cards[i].cost_usd(input_tokens, output_tokens),
+                latency_s=self.cards[i].latency_s(output_tokens),
+                carbon_g=self.cards[i].carbon_g(output_tokens),
+                parts=self.parts[i] if self.parts else (),
+            )
+            for i in self.order
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The choice made for one step. Pure data: it can be logged, compared and replayed."""
+
+    id: str
+    plan: Plan
+    profile: TaskProfile
+    policy: str
+    """Name of the policy that chose."""
+    policy_version: str
+    """Hash of everything the choice depends on: policy, cards, rules."""
+    reason: str
+    """Low-cardinality code; `explain` says it in words."""
+    detail: str
+    """The reason in words, with its numbers."""
+    incumbent: str
+    fallbacks: tuple[str, ...]
+    """Models to try next if the plan fails, in order."""
+    rejected: tuple[Rejection, ...]
+    propensity: float
+    """Probability with which this plan was chosen; 1 for a deterministic choice."""
+    duration_s: float
+    """Time spent deciding."""
+    rule: str | None = None
+    """Name of the rule that matched last, if one did."""
+    board: Board = field(repr=False)
+
+    @property
+    def model(self) -> str:
+        """The model that is called first."""
+        return self.plan.models[0]
+
+    @property
+    def ranking(self) -> tuple[ScoredPlan, ...]:
+        """All eligible plans with their scores, best first."""
+        return self.board.rows(self.profile.input_tokens, self.profile.output_tokens)
+
+    def explain(self) -> str:
+        """The decision for a person on call: what the step is, what was chosen, why, and what was not."""
+        return "\n".join(_explanation(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The decision as JSON-ready values."""
+        profile = self.profile
+        return {
+            "id": self.id,
+            "model": self.model,
+            "plan": {"kind": self.plan.kind, "models": list(self.plan.models)},
+            "policy": self.policy,
+            "policy_version": self.policy_version,
+            "reason": self.reason,
+            "detail": self.detail,
+            "rule": self.rule,
+            "incumbent": self.incumbent,
+            "fallbacks": list(self.fallbacks),
+            "propensity": self.propensity,
+            "duration_s": self.duration_s,
+            "profile": {
+                "task_type": profile.task_type,
+                "confidence": profile.confidence,
+                "alternatives": [list(a) for a in profile.alternatives],
+                "family": profile.family,
+                "domain": profile.domain,
+                "language": profile.language,
+                "complexity": profile.complexity,
+                "input_tokens": profile.input_tokens,
+                "output_tokens": profile.output_tokens,
+                "requirements": {
+                    "tools": profile.requirements.tools,
+                    "vision": profile.requirements.vision,
+                    "json_schema": profile.requirements.json_schema,
+                },
+                "sensitivity": profile.sensitivity,
+                "evidence": profile.evidence,
+                "signals": list(profile.signals),
+            },
+            "ranking": [_row_dict(row) for row in self.ranking],
+            "rejected": [{"model": r.model, "code": r.code, "detail": r.detail} for r in self.rejected],
+        }
+
+
+def _row_dict(row: ScoredPlan) -> dict[str, Any]:
+    return {
+        "model": row.model,
+        "plan": {"kind": row.plan.kind, "models": list(row.plan.models)},
+        "score": row.score,
+        "quality": row.quality._asdict(),
+        "cost_usd": row.cost_usd,
+        "latency_s": row.latency_s,
+        "carbon_g": row.carbon_g,
+        "parts": [part._asdict() for part in row.parts],
+    }
+
+
+def _explanation(decision: Decision) -> list[str]:
+    profile = decision.profile
+    lines = [
+        f"decision  {decision.id}  {decision.model}  ({decision.reason})",
+        f"why       {decision.detail}",
+        f"step      {profile.task_type} (confidence {profile.confidence:.2f}, by {profile.evidence}), "
+        f"complexity {profile.complexity:.2f}, "
+        f"about {profile.input_tokens:,} tokens in and {profile.output_tokens:,} out",
+    ]
+    if profile.signals:
+        lines.append(f"signals   {'; '.join(profile.signals)}")
+    rule = f", rule {decision.rule!r}" if decision.rule else ""
+    lines.append(
+        f"policy    {decision.policy} ({decision.policy_version}){rule}, incumbent {decision.incumbent}, "
+        f"propensity {decision.propensity:.2f}, decided in {decision.duration_s * 1e6:.0f} µs"
+    )
+    lines.append("ranking")
+    lines.extend(_row_line(number, row) for number, row in enumerate(decision.ranking, start=1))
+    if decision.rejected:
+        lines.append("rejected")
+        lines.extend(f"  {r.model}: {r.detail} ({r.code})" for r in decision.rejected)
+    return lines
+
+
+def _row_line(number: int, row: ScoredPlan) -> str:
+    quality = f"quality {row.quality.mean:.3f} ({row.quality.source})"
+    cost = "cost unknown" if row.cost_usd is None else f"${row.cost_usd:.6f}"
+    latency = "latency unknown" if row.latency_s is None else f"{row.latency_s:.2f} s"
+    parts = "".join(f", {p.name} {p.contribution:+.3f}" for p in row.parts)
+    return f"  {number:>2}. {row.plan}  score {row.score:+.4f}  {quality}, {cost}, {latency}{parts}"

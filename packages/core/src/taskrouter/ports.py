@@ -1,0 +1,139 @@
+"""The shapes that replaceable parts have: what a plugin implements, and all that a stage knows of its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+from taskrouter.catalog.card import ModelCard
+from taskrouter.config import ModelConfig, PolicyConfig
+from taskrouter.decision import QualityEstimate, ScorePart
+from taskrouter.outcome import ResponseView
+from taskrouter.profile import TaskProfile
+from taskrouter.step import Step, StepContext, StepView
+
+if TYPE_CHECKING:
+    from taskrouter.router import Router
+
+
+class Classification(NamedTuple):
+    """What a classifier says of a step."""
+
+    alternatives: tuple[tuple[str, float], ...]
+    """(task type, probability), best first; empty when nothing speaks."""
+    signals: tuple[str, ...] = ()
+    """What spoke, in words; never a piece of the prompt."""
+    of_identity: bool = False
+    """Whether the system prompt or the name of the agent or node decided alone: such a result holds for every later
+    step of the same identity and is remembered."""
+
+
+class Classifier(Protocol):
+    """Tells the task type of a step. Pure and fast: microseconds, no I/O."""
+
+    name: str
+
+    def classify(self, view: StepView, context: StepContext) -> Classification:
+        """Return the task types that fit, with calibrated probabilities."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Slate:
+    """The eligible models of one step, as columns, for a selector to choose from."""
+
+    profile: TaskProfile
+    cards: Sequence[ModelCard]
+    quality: Sequence[QualityEstimate]
+    costs: Sequence[float | None]
+    """Expected price of the step in US dollars; None where unknown."""
+    incumbent: int | None
+    """Position of the incumbent; None when it is not eligible."""
+    incumbent_quality: QualityEstimate
+    """The incumbent's quality, whether it is eligible or not."""
+
+
+class Choice(NamedTuple):
+    """A selector's answer: a score per model of the slate, and the reason for the highest."""
+
+    scores: Sequence[float]
+    reason: str
+    """Low-cardinality code."""
+    detail: str
+    """The reason in words, with its numbers."""
+    parts: Sequence[tuple[ScorePart, ...]] = ()
+    propensity: float = 1.0
+
+
+class Selector(Protocol):
+    """A policy: scores the eligible models of a step; the highest score wins. Pure."""
+
+    name: str
+
+    def choose(self, slate: Slate) -> Choice:
+        """Score every model of the slate, in its order. The slate is never empty."""
+        ...
+
+
+SelectorFactory: TypeAlias = Callable[[PolicyConfig], Selector]
+"""Builds a selector from its configuration."""
+
+
+class Backend(Protocol):
+    """A way to call models. Raises its client's own errors: the engine classifies them."""
+
+    def complete(self, model: ModelConfig, step: Step, timeout_s: float | None) -> Any:
+        """Call the model and return its client's native answer."""
+        ...
+
+    async def acomplete(self, model: ModelConfig, step: Step, timeout_s: float | None) -> Any:
+        """Call the model and return its client's native answer."""
+        ...
+
+    def stream(self, model: ModelConfig, step: Step, timeout_s: float | None) -> Iterator[Any]:
+        """Open a stream of native chunks. Closing the iterator closes the connection."""
+        ...
+
+    async def astream(self, model: ModelConfig, step: Step, timeout_s: float | None) -> AsyncIterator[Any]:
+        """Open a stream of native chunks. Closing the iterator closes the connection."""
+        ...
+
+    def view(self, native: Any) -> ResponseView:
+        """Read a native answer, or one native chunk of a stream."""
+        ...
+
+    def close(self) -> None:
+        """Close the synchronous clients."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the clients of the running event loop."""
+        ...
+
+
+BackendFactory: TypeAlias = Callable[[], Backend]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoStage:
+    """What a demo agent gets to play with."""
+
+    router: Router
+    base_url: str
+    """OpenAI-compatible address of the simulator; empty with `--live`."""
+    docs: str
+    """Folder with the documents that the agent may search."""
+    task: str
+    """The task for the agent."""
+
+
+class Demo(Protocol):
+    """An agent of some framework that `taskrouter demo` runs through the router."""
+
+    summary: str
+    """One line: the framework and what the agent does."""
+
+    def run(self, stage: DemoStage) -> str:
+        """Run the agent to its end and return its final answer."""
+        ...
