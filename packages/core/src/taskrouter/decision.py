@@ -8,8 +8,12 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from taskrouter.catalog.card import ModelCard
 from taskrouter.profile import TaskProfile
+from taskrouter.step import StepContext
 
 PlanKind: TypeAlias = Literal["single", "gate", "agree"]
+
+
+_NO_CONTEXT = StepContext()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +113,8 @@ class Decision:
     """The choice made for one step. Pure data: it can be logged, compared and replayed."""
 
     id: str
+    context: StepContext = _NO_CONTEXT
+    """Where in the application the step came from."""
     plan: Plan
     profile: TaskProfile
     policy: str
@@ -160,6 +166,15 @@ class Decision:
             "incumbent": self.incumbent,
             "fallbacks": list(self.fallbacks),
             "propensity": self.propensity,
+            "context": {
+                "agent": self.context.agent,
+                "node": self.context.node,
+                "index": self.context.index,
+                "run_id": self.context.run_id,
+                "session_id": self.context.session_id,
+                "tenant": self.context.tenant,
+                "tags": sorted(self.context.tags),
+            },
             "duration_s": self.duration_s,
             "profile": {
                 "task_type": profile.task_type,

@@ -42,6 +42,8 @@ class ToolCall:
     arguments: str = field(default="", repr=False)
     """JSON text, as the model wrote it; a fragment inside a stream."""
     id: str | None = None
+    index: int | None = None
+    """Place among parallel calls, by which a stream's fragments are put together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from contextvars import Context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from taskrouter.catalog.card import ModelCard
 from taskrouter.config import ModelConfig, PolicyConfig
 from taskrouter.decision import QualityEstimate, ScorePart
-from taskrouter.outcome import ResponseView
+from taskrouter.errors import ModelCallError
+from taskrouter.outcome import Attempt, OutcomeStatus, ResponseView, Role
 from taskrouter.profile import TaskProfile
 from taskrouter.step import Step, StepContext, StepView
 
@@ -136,4 +139,32 @@ class Demo(Protocol):
 
     def run(self, stage: DemoStage) -> str:
         """Run the agent to its end and return its final answer."""
+        ...
+
+
+class StepObserver(Protocol):
+    """Watches one step being carried out. The engine calls it in order; it must not raise."""
+
+    def visit_started(self, model: str, role: Role, index: int) -> None:
+        """The engine turns to a model; same-model retries belong to one visit. `index` is the first attempt's."""
+        ...
+
+    def attempt_ended(self, attempt: Attempt) -> None:
+        """One call ended, well or badly."""
+        ...
+
+    def visit_ended(self, attempts: Sequence[Attempt], view: ResponseView | None, error: ModelCallError | None) -> None:
+        """The engine leaves the model, with its answer or its last error (neither after a cancellation)."""
+        ...
+
+    def step_ended(self, status: OutcomeStatus, attempts: Sequence[Attempt]) -> None:
+        """The step is over. Called exactly once."""
+        ...
+
+    def attached(self) -> AbstractContextManager[object]:
+        """Make the visit's span current, for a call that ends before the control returns."""
+        ...
+
+    def context(self) -> Context:
+        """Return a private context in which the visit's span is current, for stepping a stream."""
         ...

@@ -1,0 +1,196 @@
+"""`taskrouter demo`: a real agent, every step routed, called over HTTP, traced and priced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from taskrouter import simulator
+from taskrouter.cli.demo_page import page
+from taskrouter.cli.demo_scene import TASK, Run, Scene, simulated, step_row
+from taskrouter.cli.output import JsonOption, emit_json, err, out, usd
+from taskrouter.config import RouterConfig
+from taskrouter.errors import ConfigurationError, ExecutionError, MissingExtraError
+from taskrouter.observability.otlp_file import write_otlp_json
+from taskrouter.outcome import Outcome
+from taskrouter.plugins import load_plugins, offered
+from taskrouter.ports import Demo
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+
+POLICIES = ("safe", "balanced", "economy")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("demo")(demo)
+
+
+def demo(
+    live: Annotated[Path | None, typer.Option(help="Use the real models of this configuration.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Which agent to run, where several are installed.")] = None,
+    docs: Annotated[Path | None, typer.Option(help="Folder of Markdown files that the agent may search.")] = None,
+    folder: Annotated[Path, typer.Option("--out", help="Where the trace and the report go.")] = Path("taskrouter-demo"),
+    json: JsonOption = False,
+) -> None:
+    """Run an agent of several steps through the router, and compare it with every single model and policy."""
+    chosen = _agent(agent)
+    documents = _documents(docs)
+    recorder = _Recorder.install()
+    with _stage(live, chosen, documents, recorder.provider) as scene:
+        if not json:
+            err.print(f"[bold]TaskRouter demo[/]  {chosen.summary}")
+            err.print(f"Task: {TASK}\n", markup=False, highlight=False)
+        main = scene.run("router", "router", seen=lambda outcome: None if json else _progress(outcome))
+        spans = recorder.finished()
+        if main.error:
+            raise ExecutionError(f"the demo's agent did not finish: {main.error}")
+        others = [] if live else _alternatives(scene, quiet=json)
+    trace, report = _write(folder, spans, page(main, others, simulated=live is None))
+    if json:
+        runs = {"run": main.to_dict(), "alternatives": [run.to_dict() for run in others]}
+        emit_json({**runs, "trace": str(trace), "report": str(report), "simulated": live is None})
+        return
+    _show(main, others)
+    if live is None:
+        err.print("Simulated models at ten times their stated speed; prices and skills are invented.", style="dim")
+    err.print(f"trace   {trace}\nreport  {report}", markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _stage(live: Path | None, agent: Demo, docs: Path, provider: TracerProvider) -> Iterator[Scene]:
+    """Set the stage: simulated models behind a local server, or the real ones of a configuration."""
+    if live is not None:
+        yield Scene(config=RouterConfig.load(live), demo=agent, docs=docs, tracer_provider=provider)
+        return
+    models, pool = simulated()
+    with simulator.serve(models) as server:
+        yield Scene(
+            config=pool(server.base_url), demo=agent, docs=docs, base_url=server.base_url, tracer_provider=provider
+        )
+
+
+def _agent(name: str | None) -> Demo:
+    agents: dict[str, Demo] = offered(load_plugins().hook.taskrouter_demos(), "demo")
+    if not agents:
+        raise ConfigurationError("no demo agent is installed: pip install 'langchain-taskrouter[demo]'")
+    if name is not None and name not in agents:
+        raise ConfigurationError(f"--agent: unknown agent {name!r}; installed: {', '.join(sorted(agents))}")
+    return agents[name or min(agents)]
+
+
+def _documents(given: Path | None) -> Path:
+    folder = given or Path(__file__).parents[5] / "docs"
+    if not any(folder.glob("*.md")):
+        raise ConfigurationError(f"--docs: no Markdown files in {folder}; name a folder that has some")
+    return folder
+
+
+def _alternatives(scene: Scene, *, quiet: bool) -> list[Run]:
+    plans: list[tuple[str, str, list[str] | None]] = [
+        *((model.id, "single model", [model.id]) for model in scene.config.models),
+        *((policy, "policy", None) for policy in POLICIES),
+    ]
+    untraced = Scene(config=scene.config, demo=scene.demo, docs=scene.docs, base_url=scene.base_url)
+    runs = []
+    with err.status("") as status:
+        for name, kind, only in plans:
+            if not quiet:
+                status.update(f"the same task again with the {kind} {name!r}")
+            runs.append(untraced.run(name, kind, only=only))
+    return runs
+
+
+def _progress(outcome: Outcome[Any]) -> None:
+    decision = outcome.decision
+    via = f" after {len(outcome.attempts) - 1} failed calls to {decision.model}" if outcome.status == "fallback" else ""
+    err.print(
+        f"  {decision.context.node or '-':<12} {decision.profile.task_type:<16} -> {outcome.model}{via}",
+        markup=False,
+        highlight=False,
+    )
+
+
+def _show(main: Run, others: Sequence[Run]) -> None:
+    steps = Table(title="Every step", title_justify="left")
+    for name in ("#", "agent/node", "task type", "model", "why"):
+        steps.add_column(name, overflow="fold")
+    for name in ("tries", "tokens", "cost", "latency"):
+        steps.add_column(name, justify="right", no_wrap=True)
+    for number, outcome in enumerate(main.outcomes, start=1):
+        row = step_row(number, outcome)
+        steps.add_row(
+            *(str(row[key]) for key in ("step", "where", "task_type", "model", "why", "attempts")),
+            f"{row['input_tokens']}+{row['output_tokens']}",
+            usd(row["cost_usd"]),
+            f"{row['latency_s']:.2f} s",
+        )
+    out.print(steps)
+    totals = Table(title="The run against the alternatives", title_justify="left")
+    for name in ("run", "kind", "result"):
+        totals.add_column(name)
+    for name in ("cost", "vs incumbent", "time"):
+        totals.add_column(name, justify="right")
+    incumbent = main.outcomes[0].decision.incumbent
+    reference = next((run.cost_usd for run in others if run.kind == "single model" and run.name == incumbent), None)
+    for run in (main, *others):
+        totals.add_row(
+            run.name,
+            run.kind,
+            run.error or "answered",
+            usd(run.cost_usd) if run.outcomes else "-",
+            _relative(run, reference),
+            f"{run.wall_s:.1f} s",
+            style="bold" if run is main else None,
+        )
+    out.print(totals)
+
+
+def _relative(run: Run, reference: float | None) -> str:
+    if run.error or not reference or run.cost_usd is None:
+        return "-"
+    return f"{(run.cost_usd / reference - 1) * 100:+.0f} %"
+
+
+def _write(folder: Path, spans: Sequence[ReadableSpan], html: str) -> tuple[Path, Path]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        trace, report = folder / "trace.json", folder / "report.html"
+        write_otlp_json(spans, trace)
+        report.write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"--out: {folder}: cannot be written: {error.strerror}") from error
+    return trace, report
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorder:
+    """Keeps the spans of the main run in memory."""
+
+    provider: TracerProvider
+    exporter: Any
+
+    @classmethod
+    def install(cls) -> _Recorder:
+        try:
+            from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - the SDK is the extra `otel`
+            from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+            from opentelemetry.sdk.trace.export import SimpleSpanProcessor  # noqa: PLC0415
+            from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("opentelemetry-sdk", extra="otel", wanted_for="the demo's trace") from error
+        exporter = InMemorySpanExporter()
+        provider = TracerProvider(resource=Resource.create({"service.name": "taskrouter-demo"}))
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        return cls(provider, exporter)
+
+    def finished(self) -> Sequence[ReadableSpan]:
+        spans: Sequence[ReadableSpan] = self.exporter.get_finished_spans()
+        return spans

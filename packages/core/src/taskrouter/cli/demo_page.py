@@ -1,0 +1,92 @@
+"""The demo's report: one self-contained HTML page, no script, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from taskrouter.cli.demo_scene import TASK, Run, step_row
+from taskrouter.cli.output import usd
+
+_STYLE = """
+:root{color-scheme:light dark;--line:#8884;--soft:#8882;--bar:#2f7d6d}
+body{font:16px/1.55 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.15rem;margin-top:2rem}
+p.note{opacity:.75;margin-top:0}
+.scroll{overflow-x:auto}
+table{border-collapse:collapse;width:100%;font-size:.92rem}
+th,td{padding:.4rem .6rem;border-bottom:1px solid var(--line);text-align:left;white-space:nowrap}
+th{font-weight:600}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
+tr.chosen{background:var(--soft);font-weight:600}
+.bar{display:inline-block;height:.7rem;background:var(--bar);border-radius:2px;vertical-align:middle}
+pre{white-space:pre-wrap;background:var(--soft);padding:1rem;border-radius:6px;font-size:.88rem}
+details{margin:.4rem 0}summary{cursor:pointer}
+"""
+
+
+def page(main: Run, others: Sequence[Run], *, simulated: bool) -> str:
+    """Return the page for a run and the runs it is compared with."""
+    note = (
+        "All models are simulated: prices, speeds and answers are invented for the demonstration."
+        if simulated
+        else "Answers of real models."
+    )
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>TaskRouter demo</title><style>{_STYLE}</style></head><body>"
+        f"<h1>TaskRouter demo</h1><p class=note>{note}</p><p><b>Task.</b> {escape(TASK)}</p>"
+        f"<h2>Every step</h2><div class=scroll>{_steps(main)}</div>"
+        f"<h2>The run against the alternatives</h2><div class=scroll>{_totals(main, others)}</div>"
+        f"<h2>Why</h2>{_explanations(main)}"
+        f"<h2>The agent's answer</h2><pre>{escape(main.answer)}</pre></body></html>"
+    )
+
+
+def _steps(run: Run) -> str:
+    head = _row(
+        "th", ["#", "agent / node", "task type", "model", "why"], ["attempts", "tokens in", "out", "cost", "latency"]
+    )
+    rows = []
+    for number, outcome in enumerate(run.outcomes, start=1):
+        line = step_row(number, outcome)
+        texts = [str(line[key]) for key in ("step", "where", "task_type", "model", "why")]
+        numbers = [
+            str(line["attempts"]),
+            f"{line['input_tokens']:,}",
+            f"{line['output_tokens']:,}",
+            usd(line["cost_usd"]),
+            f"{line['latency_s']:.2f} s",
+        ]
+        rows.append(f"<tr>{_row('td', texts, numbers)}</tr>")
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _row(tag: str, texts: Sequence[str], numbers: Sequence[str]) -> str:
+    cells = [f"<{tag}>{escape(text)}</{tag}>" for text in texts]
+    cells += [f"<{tag} class=n>{escape(number)}</{tag}>" for number in numbers]
+    return "".join(cells)
+
+
+def _totals(main: Run, others: Sequence[Run]) -> str:
+    runs = [main, *others]
+    dearest = max((run.cost_usd or 0.0 for run in runs), default=0.0) or 1.0
+    rows = []
+    for run in runs:
+        width = 14 * (run.cost_usd or 0.0) / dearest
+        result = run.error or "answered"
+        chosen = " class=chosen" if run is main else ""
+        rows.append(
+            f"<tr{chosen}>{_row('td', [run.name, run.kind, result], [usd(run.cost_usd), f'{run.wall_s:.2f} s'])}"
+            f'<td><span class=bar style="width:{width:.2f}rem"></span></td></tr>'
+        )
+    head = _row("th", ["run", "kind", "result"], ["cost", "time"])
+    return f"<table><thead><tr>{head}<th></th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _explanations(run: Run) -> str:
+    return "".join(
+        f"<details><summary>step {number}: {escape(outcome.model)}</summary>"
+        f"<pre>{escape(outcome.decision.explain())}</pre></details>"
+        for number, outcome in enumerate(run.outcomes, start=1)
+    )

@@ -1,0 +1,78 @@
+"""Telling plugins what happens: they observe, and their failures cost their own observation only."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from contextvars import Context
+from typing import Any
+
+import pluggy
+
+from taskrouter.decision import Decision
+from taskrouter.errors import ModelCallError
+from taskrouter.outcome import Attempt, Outcome, OutcomeStatus, ResponseView, Role
+from taskrouter.ports import StepObserver
+
+logger = logging.getLogger("taskrouter.plugins")
+
+
+class Events:
+    """The event hooks of a router's plugins; a hook that nobody implements costs nothing."""
+
+    def __init__(self, plugins: pluggy.PluginManager) -> None:
+        self._hook = plugins.hook
+        self._decided = bool(plugins.hook.taskrouter_decided.get_hookimpls())
+        self._attempted = bool(plugins.hook.taskrouter_attempted.get_hookimpls())
+        self._completed = bool(plugins.hook.taskrouter_completed.get_hookimpls())
+
+    def decided(self, decision: Decision) -> None:
+        """A step was decided."""
+        if self._decided:
+            self._tell("taskrouter_decided", decision=decision)
+
+    def attempted(self, decision: Decision, attempt: Attempt) -> None:
+        """A call ended."""
+        self._tell("taskrouter_attempted", decision=decision, attempt=attempt)
+
+    def completed(self, outcome: Outcome[Any]) -> None:
+        """A step was answered."""
+        if self._completed:
+            self._tell("taskrouter_completed", outcome=outcome)
+
+    def observing(self, decision: Decision, inner: StepObserver) -> StepObserver:
+        """Return an observer that also tells plugins of attempts, if one of them asks for it."""
+        return _AttemptEvents(self, decision, inner) if self._attempted else inner
+
+    def _tell(self, name: str, **event: object) -> None:
+        try:
+            getattr(self._hook, name)(**event)
+        except Exception:
+            logger.warning("a plugin failed in %s", name, exc_info=True)
+
+
+class _AttemptEvents:
+    """Passes everything on to another observer, and attempts to the plugins too."""
+
+    def __init__(self, events: Events, decision: Decision, inner: StepObserver) -> None:
+        self._events, self._decision, self._inner = events, decision, inner
+
+    def visit_started(self, model: str, role: Role, index: int) -> None:
+        self._inner.visit_started(model, role, index)
+
+    def attempt_ended(self, attempt: Attempt) -> None:
+        self._inner.attempt_ended(attempt)
+        self._events.attempted(self._decision, attempt)
+
+    def visit_ended(self, attempts: Sequence[Attempt], view: ResponseView | None, error: ModelCallError | None) -> None:
+        self._inner.visit_ended(attempts, view, error)
+
+    def step_ended(self, status: OutcomeStatus, attempts: Sequence[Attempt]) -> None:
+        self._inner.step_ended(status, attempts)
+
+    def attached(self) -> AbstractContextManager[object]:
+        return self._inner.attached()
+
+    def context(self) -> Context:
+        return self._inner.context()

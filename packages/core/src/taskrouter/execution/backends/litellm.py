@@ -1,0 +1,113 @@
+"""LiteLLM, for the hundred providers it knows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from importlib import import_module
+from inspect import isawaitable
+from typing import Any
+
+from taskrouter.config import ModelConfig
+from taskrouter.errors import MissingExtraError
+from taskrouter.execution.backends.loops import PerLoop
+from taskrouter.execution.backends.request import chat_completion_request
+from taskrouter.execution.views import chat_completion_view
+from taskrouter.outcome import ResponseView
+from taskrouter.step import Step
+
+
+class LiteLLMBackend:
+    """Calls models through `litellm.completion`, which keeps its own clients. Imported when it is first used."""
+
+    def __init__(self) -> None:
+        self._loops: PerLoop[int] = PerLoop(_close_clients_of)
+
+    def complete(self, model: ModelConfig, step: Step, timeout_s: float | None) -> Any:
+        """Call the model; return a `ModelResponse`."""
+        return _litellm().completion(**_request(model, step, timeout_s, stream=False))
+
+    async def acomplete(self, model: ModelConfig, step: Step, timeout_s: float | None) -> Any:
+        """Call the model; return a `ModelResponse`."""
+        await self._enter_loop()
+        return await _litellm().acompletion(**_request(model, step, timeout_s, stream=False))
+
+    def stream(self, model: ModelConfig, step: Step, timeout_s: float | None) -> Iterator[Any]:
+        """Open a stream of `ModelResponseStream` chunks."""
+        opened: Iterator[Any] = _litellm().completion(**_request(model, step, timeout_s, stream=True))
+        return opened
+
+    async def astream(self, model: ModelConfig, step: Step, timeout_s: float | None) -> AsyncIterator[Any]:
+        """Open a stream of `ModelResponseStream` chunks."""
+        await self._enter_loop()
+        opened: AsyncIterator[Any] = await _litellm().acompletion(**_request(model, step, timeout_s, stream=True))
+        return opened
+
+    def view(self, native: Any) -> ResponseView:
+        """Read a completion or a chunk."""
+        return chat_completion_view(native)
+
+    def close(self) -> None:
+        """Leave LiteLLM's synchronous clients to LiteLLM."""
+
+    async def aclose(self) -> None:
+        """Close LiteLLM's clients of the running event loop."""
+        await self._loops.aclose()
+
+    async def _enter_loop(self) -> None:
+        await self._loops.get("clients", lambda: id(asyncio.get_running_loop()))
+
+
+async def _close_clients_of(loop: int) -> None:
+    """Close the clients that LiteLLM made for an event loop, and forget them.
+
+    LiteLLM files its clients under the loop's `id` and never closes them when the loop ends: their sockets leak, and a
+    later loop that happens to get the same id is handed clients of a dead one. `close_litellm_async_clients` closes
+    those of other, running loops too.
+    """
+    await _flush_callbacks()
+    cache = getattr(getattr(sys.modules.get("litellm"), "in_memory_llm_clients_cache", None), "cache_dict", {})
+    for key in [key for key in list(cache) if str(key).endswith(f"-{loop}")]:
+        client = cache.pop(key, None)
+        close = getattr(client, "aclose", None) or getattr(client, "close", None)
+        if close is not None and isawaitable(closing := close()):
+            await closing
+
+
+async def _flush_callbacks() -> None:
+    """Let LiteLLM's background callbacks of this loop finish: left behind, they warn in the next one."""
+    module = sys.modules.get("litellm.litellm_core_utils.logging_worker")
+    worker = getattr(module, "GLOBAL_LOGGING_WORKER", None)
+    if worker is not None and getattr(worker, "_bound_loop", None) is asyncio.get_running_loop():
+        await worker.flush()
+        await worker.stop()
+
+
+def _request(model: ModelConfig, step: Step, timeout_s: float | None, *, stream: bool) -> dict[str, Any]:
+    request = chat_completion_request(model, step, stream=stream)
+    request["model"] = model.model
+    # The engine retries: two layers of retries multiply.
+    request |= {"timeout": timeout_s, "max_retries": 0, "num_retries": 0}
+    if (key := model.secret()) is not None:
+        request["api_key"] = key
+    if model.base_url is not None:
+        request["base_url"] = model.base_url
+        request.setdefault("api_key", "none")
+        if "/" not in model.model:
+            request["model"] = f"openai/{model.model}"
+    return request
+
+
+def _litellm() -> Any:
+    if (loaded := sys.modules.get("litellm")) is not None:
+        return loaded
+    # Without this LiteLLM downloads its price map during the import, and blocks when the network does.
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    try:
+        litellm: Any = import_module("litellm")
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("litellm", extra="litellm", wanted_for="the backend 'litellm'") from error
+    litellm.suppress_debug_info = True  # else every failed call prints an advertisement to the user's terminal
+    return litellm

@@ -1,0 +1,36 @@
+"""Stepping a stream inside a private context, so that no span is ever attached across a `yield`.
+
+A span attached in a generator would leak into whoever reads the stream, or be detached in the wrong context when the
+reader stops early, from another task, or never.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context
+from functools import partial
+from types import coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@coroutine
+def in_context(context: Context, work: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+    """Await `work` with each of its steps run in `context`."""
+    advance: Callable[[], Any] = partial(context.run, work.send, None)
+    while True:
+        try:
+            awaited = advance()
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        try:
+            value = yield awaited
+        except GeneratorExit:
+            context.run(work.close)
+            raise
+        except BaseException as error:  # noqa: BLE001 - it is thrown on into `work`, cancellation above all
+            advance = partial(context.run, work.throw, error)
+        else:
+            advance = partial(context.run, work.send, value)

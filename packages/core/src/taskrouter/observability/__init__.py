@@ -1,0 +1,5 @@
+"""Every decision as a span, every attempt beneath it, and a few metrics: through the OpenTelemetry API alone."""
+
+from taskrouter.observability.telemetry import Telemetry
+
+__all__ = ["Telemetry"]

@@ -1,0 +1,96 @@
+"""The names we emit, in one table.
+
+The GenAI conventions moved to open-telemetry/semantic-conventions-genai in May 2026 and are in development; the
+constants package marks its copies deprecated, so ours stand here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+SCOPE: Final = "taskrouter"
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.37.0"
+
+# --- the route span -------------------------------------------------------------------------------------------------
+DECISION_ID: Final = "taskrouter.decision.id"
+DECISION_MODEL: Final = "taskrouter.decision.model"
+DECISION_PROVIDER: Final = "taskrouter.decision.provider"
+DECISION_REASON: Final = "taskrouter.decision.reason"
+DECISION_CANDIDATES: Final = "taskrouter.decision.candidates"
+DECISION_SCORES: Final = "taskrouter.decision.scores"
+DECISION_LATENCY_MS: Final = "taskrouter.decision.latency_ms"
+DECISION_PROPENSITY: Final = "taskrouter.decision.propensity"
+POLICY_NAME: Final = "taskrouter.policy.name"
+POLICY_VERSION: Final = "taskrouter.policy.version"
+CLASSIFIER_NAME: Final = "taskrouter.classifier.name"
+TASK_TYPE: Final = "taskrouter.task.type"
+TASK_COMPLEXITY: Final = "taskrouter.task.complexity"
+TASK_CONFIDENCE: Final = "taskrouter.task.confidence"
+REQUEST_MODEL: Final = "taskrouter.request.model"
+STEP_AGENT: Final = "taskrouter.step.agent"
+STEP_NODE: Final = "taskrouter.step.node"
+STEP_INDEX: Final = "taskrouter.step.index"
+STEP_RUN_ID: Final = "taskrouter.step.run_id"
+STEP_TENANT: Final = "taskrouter.step.tenant"
+OUTCOME_MODEL: Final = "taskrouter.outcome.model"
+OUTCOME_PROVIDER: Final = "taskrouter.outcome.provider"
+OUTCOME_STATUS: Final = "taskrouter.outcome.status"
+ATTEMPT_COUNT: Final = "taskrouter.attempt.count"
+FALLBACK_USED: Final = "taskrouter.fallback.used"
+COST_TOTAL: Final = "taskrouter.cost.total"
+COST_CURRENCY: Final = "taskrouter.cost.currency"
+COST_BASELINE: Final = "taskrouter.cost.baseline"
+USAGE_INPUT: Final = "taskrouter.usage.input_tokens"
+USAGE_OUTPUT: Final = "taskrouter.usage.output_tokens"
+OPENINFERENCE_KIND: Final = "openinference.span.kind"
+
+# --- the chat span --------------------------------------------------------------------------------------------------
+OPERATION: Final = "gen_ai.operation.name"
+PROVIDER: Final = "gen_ai.provider.name"
+GENAI_REQUEST_MODEL: Final = "gen_ai.request.model"
+GENAI_REQUEST_STREAM: Final = "gen_ai.request.stream"
+RESPONSE_MODEL: Final = "gen_ai.response.model"
+RESPONSE_ID: Final = "gen_ai.response.id"
+FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
+FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
+INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
+OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
+CACHED_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
+COST_AMOUNT: Final = "gen_ai.usage.cost.amount"
+COST_AMOUNT_CURRENCY: Final = "gen_ai.usage.cost.currency"
+COST_SOURCE: Final = "gen_ai.usage.cost.source"
+OPENINFERENCE_COST: Final = "llm.cost.total"
+ATTEMPT_INDEX: Final = "taskrouter.attempt.index"
+ATTEMPT_ROLE: Final = "taskrouter.attempt.role"
+ATTEMPT_OUTCOME: Final = "taskrouter.attempt.outcome"
+ATTEMPT_RETRIES: Final = "taskrouter.attempt.retries"
+ERROR_TYPE: Final = "error.type"
+HTTP_STATUS: Final = "http.response.status_code"
+SERVER_ADDRESS: Final = "server.address"
+SERVER_PORT: Final = "server.port"
+CONVERSATION_ID: Final = "gen_ai.conversation.id"
+
+_PROVIDERS: Final[Mapping[str, str]] = {
+    "anthropic": "anthropic",
+    "azure": "azure.ai.openai",
+    "azure_ai": "azure.ai.inference",
+    "bedrock": "aws.bedrock",
+    "cohere": "cohere",
+    "cohere_chat": "cohere",
+    "deepseek": "deepseek",
+    "gemini": "gcp.gemini",
+    "groq": "groq",
+    "mistral": "mistral_ai",
+    "openai": "openai",
+    "perplexity": "perplexity",
+    "vertex_ai": "gcp.vertex_ai",
+    "watsonx": "ibm.watsonx.ai",
+    "xai": "x_ai",
+}
+
+
+def provider_name(provider: str | None, model: str) -> str:
+    """Return the convention's name for a LiteLLM provider; an unlisted one goes by its own name."""
+    key = provider or (model.split("/", 1)[0] if "/" in model else "")
+    return _PROVIDERS.get(key, key or "unknown")

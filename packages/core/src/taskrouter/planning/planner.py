@@ -1,0 +1,73 @@
+"""From profile and eligible models to a `Decision`: pure, and fast because most of it was made beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from taskrouter.catalog.card import ModelCard
+from taskrouter.decision import Board, Plan, QualityEstimate
+from taskrouter.planning.quality import QualityModel
+from taskrouter.ports import Choice, Selector, Slate
+from taskrouter.profile import TaskProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, the ranking it came from, and the models to try after it."""
+
+    plan: Plan
+    fallbacks: tuple[str, ...]
+    board: Board
+    choice: Choice
+
+
+class Planner:
+    """Scores the eligible models of a step with a selector and picks the best.
+
+    Args:
+        cards: the pool.
+        incumbent: position of the incumbent in the pool.
+    """
+
+    def __init__(self, cards: Sequence[ModelCard], *, incumbent: int) -> None:
+        self._cards = tuple(cards)
+        self._incumbent = incumbent
+        self._quality = QualityModel(self._cards)
+        self._rates = [_rates(card) for card in self._cards]
+
+    def plan(self, profile: TaskProfile, eligible: tuple[int, ...], selector: Selector) -> Planned:
+        """Choose among the models at the positions `eligible`; there is at least one."""
+        column = self._quality.column(profile.task_type)
+        slate = self._slate(profile, eligible, column)
+        choice = selector.choose(slate)
+        scores = choice.scores
+        order = sorted(range(len(scores)), key=scores.__getitem__, reverse=True)
+        chosen = slate.cards[order[0]].id
+        ids = [slate.cards[position].id for position in order[1:]]
+        incumbent = self._cards[self._incumbent].id
+        if incumbent in ids:  # what works today is the best bet when the choice fails
+            ids.remove(incumbent)
+            ids.insert(0, incumbent)
+        board = Board(cards=slate.cards, quality=slate.quality, scores=scores, order=order, parts=choice.parts)
+        return Planned(Plan(models=(chosen,)), tuple(ids), board, choice)
+
+    def _slate(self, profile: TaskProfile, eligible: tuple[int, ...], column: Sequence[QualityEstimate]) -> Slate:
+        tokens_in, tokens_out = profile.input_tokens, profile.output_tokens
+        rates = self._rates
+        if len(eligible) == len(self._cards):
+            cards: Sequence[ModelCard] = self._cards
+            quality = column
+        else:
+            cards = [self._cards[i] for i in eligible]
+            quality = [column[i] for i in eligible]
+            rates = [rates[i] for i in eligible]
+        costs = [None if rate is None else rate[0] * tokens_in + rate[1] * tokens_out for rate in rates]
+        position = eligible.index(self._incumbent) if self._incumbent in eligible else None
+        return Slate(profile, cards, quality, costs, position, column[self._incumbent])
+
+
+def _rates(card: ModelCard) -> tuple[float, float] | None:
+    if card.input_usd_per_million is None or card.output_usd_per_million is None:
+        return None
+    return card.input_usd_per_million / 1e6, card.output_usd_per_million / 1e6

@@ -1,0 +1,37 @@
+"""How good a model is expected to be on a task: a cited figure, or a wide guess that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from taskrouter.catalog.card import GENERAL, ModelCard
+from taskrouter.catalog.priors import tier_prior
+from taskrouter.decision import QualityEstimate
+
+
+class QualityModel:
+    """The expected quality of every model of a pool, as a column per task type, made once."""
+
+    def __init__(self, cards: Sequence[ModelCard]) -> None:
+        self._cards = tuple(cards)
+        self._columns: dict[str, tuple[QualityEstimate, ...]] = {}
+
+    def column(self, task_type: str) -> tuple[QualityEstimate, ...]:
+        """Return an estimate per model, in the order of the pool."""
+        column = self._columns.get(task_type)
+        if column is None:
+            column = self._columns[task_type] = tuple(estimate(card, task_type) for card in self._cards)
+        return column
+
+
+def estimate(card: ModelCard, task_type: str) -> QualityEstimate:
+    """Return the card's figure for the task, else its general figure, else the wide prior of its tier.
+
+    Only a figure for that very task counts as cited: doing well in general is no evidence for one kind of work.
+    """
+    if prior := card.quality.get(task_type):
+        return QualityEstimate(prior.mean, prior.weight, prior.source, cited=True)
+    if prior := card.quality.get(GENERAL):
+        return QualityEstimate(prior.mean, prior.weight / 2, f"{prior.source}; general", cited=False)
+    wide = tier_prior(card.tier)
+    return QualityEstimate(wide.mean, wide.weight, wide.source, cited=False)

@@ -1,0 +1,132 @@
+"""How demanding a step is: points for what can be counted, by a table that can be read.
+
+Difficulty cannot be read off a prompt, so no more is claimed than a rank correlation with demand as people label it.
+Points are never taken away: a step of the same task type to which a constraint, a tool or more material is added is
+never rated lower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from taskrouter.profile import UNKNOWN
+from taskrouter.profiling.text import words
+from taskrouter.step import StepView, Tool
+
+FULL: Final = 100
+"""Points that make a complexity of 1."""
+
+PRIORS: Final[Mapping[str, int]] = {
+    "reasoning": 60,
+    "planning": 40,
+    "code_repair": 36,
+    "code_generation": 34,
+    "verification": 30,
+    "brainstorming": 26,
+    "creative_writing": 26,
+    UNKNOWN: 26,
+    "summarization": 24,
+    "tool_use": 24,
+    "retrieval": 20,
+    "extraction": 20,
+    "rewriting": 18,
+    "closed_qa": 16,
+    "classification": 14,
+    "translation": 12,
+    "open_qa": 10,
+    "chat": 2,
+}
+"""Points of the task type alone."""
+
+POINTS: Final[Mapping[str, tuple[int, int]]] = {
+    "constraints": (3, 15),
+    "several parts": (3, 15),
+    "steps": (4, 12),
+    "building a system": (9, 27),
+    "explaining or comparing": (10, 15),
+    "reasoning or maths": (6, 24),
+    "code to read": (3, 9),
+    "tools to choose from": (1, 8),
+    "a schema to fill": (4, 4),
+    "images": (4, 8),
+    "long context": (3, 15),
+    "a long request": (1, 8),
+    "many turns": (1, 5),
+}
+"""Signal -> (points for each count, at most)."""
+
+WORDS: Final[Mapping[str, str]] = {
+    "constraints": (
+        "must only exactly least most without ensure never always should require requires required include including "
+        "constraint constraints limit avoid except unless both respectively edge handle supporting given zero "
+        "incluir mit sin avec sans inclure"
+    ),
+    "steps": "first then next finally after before second third step steps stage phase lastly",
+    "building a system": (
+        "design build architect architecture system platform pipeline distributed engine framework migrate migration "
+        "scalable optimize concurrent consensus protocol compiler scheduler infrastructure orchestration integration "
+        "diseña construye entwirf baue conçois concevoir construis projete construa zaprojektuj zbuduj tasarlayın "
+        "sistema sistem système thiết xây"
+    ),
+    "explaining or comparing": (
+        "explain compare difference differences differ tradeoffs trade analyze analyse evaluate how why describe walk "
+        "discuss explica explique erkläre wyjaśnij açıkla compara vergleiche porównaj diferencia différence "
+        "unterschied cómo wie comment nasıl jak giải review revisa debug"
+    ),
+    "reasoning or maths": (
+        "prove proof derive theorem lemma induction integral probability equation optimal equilibrium converge "
+        "converges rigorous formally closed bound bounds complexity contradiction eigenvalue maximize minimize "
+        "recurrence show demuestra démontre beweise udowodnij kanıtlayın chứng deriva"
+    ),
+}
+"""Signal -> words; each different one counts once."""
+
+PIECES: Final[Mapping[str, str]] = {
+    "building a system": (
+        "设计 构建 系统 分布式 平台 設計 構築 システム 설계 구축 시스템 파이프라인 спроектир систем построй разработ "
+        "صمم نظام ابن डिज़ाइन प्रणाली 实现一个"
+    ),
+    "explaining or comparing": (
+        "解释 比较 区别 説明 違い 比較 설명 비교 차이 объясн сравн разниц اشرح قارن समझा तुलना 如何 总结 レビュー "
+        "まとめ 요약 审查 写 напиши 書いて 작성"
+    ),
+    "reasoning or maths": "证明 推导 証明 導出 증명 유도 докаж вывед أثبت اثبت सिद्ध 求 구하",
+}
+"""The same as pieces of words, for scripts without blanks and languages that inflect."""
+
+_CODE_MARKS = ("```", "def ", "class ", "import ", "#include", "();", "};", "Traceback")
+_WORDS = {signal: frozenset(listing.split()) for signal, listing in WORDS.items()}
+_PIECES = {signal: tuple(listing.split()) for signal, listing in PIECES.items()}
+
+
+def complexity(
+    view: StepView, tools: Sequence[Tool], schema: Mapping[str, Any] | None, task_type: str
+) -> tuple[float, tuple[str, ...]]:
+    """Return the complexity from 0 (trivial) to 1 (demanding), and the signals that weigh most, weightiest first."""
+    earned: dict[str, int] = {}
+    for signal, count in _counts(view, tools, schema).items():
+        if count:
+            each, most = POINTS[signal]
+            earned[signal] = min(each * count, most)
+    total = PRIORS[task_type] + sum(earned.values())
+    ranked = sorted(earned, key=earned.__getitem__, reverse=True)
+    return min(total, FULL) / FULL, tuple(f"complexity: {signal}" for signal in ranked[:3])
+
+
+def _counts(view: StepView, tools: Sequence[Tool], schema: Mapping[str, Any] | None) -> dict[str, int]:
+    unique, user = words(view).unique, view.user
+    counts = {signal: len(known & unique) for signal, known in _WORDS.items()}
+    if not user.isascii():
+        for signal, pieces in _PIECES.items():
+            counts[signal] += sum(map(user.__contains__, pieces))
+    commas = user.count(", ") + user.count("、") + user.count("，")
+    counts["several parts"] = max(0, commas - 1) + user.count("\n- ")
+    counts["code to read"] = sum(map(user.__contains__, _CODE_MARKS))
+    counts["tools to choose from"] = len(tools)
+    counts["a schema to fill"] = int(schema is not None)
+    counts["images"] = view.images
+    counts["long context"] = max(0, view.chars.bit_length() - 12)  # one from 4,096 characters, one more per doubling
+    counts["a long request"] = len(user) // 100
+    counts["many turns"] = view.turns // 4
+    return counts

@@ -1,0 +1,37 @@
+"""One tokenisation of a step's extracts, shared by everything in profiling that reads words."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from taskrouter.step import StepView
+
+_SEPARATORS = {code: " " for code in range(128) if not chr(code).isalnum()}
+_WORD = re.compile(r"[^\W_]+")
+
+
+class Words(NamedTuple):
+    """The words of a step in lower case, in their order."""
+
+    system: list[str]
+    """Words of the system prompt's extract."""
+    user: list[str]
+    """Words of the last user message's extract."""
+    unique: frozenset[str]
+    """All of them, once."""
+
+
+@lru_cache(maxsize=16)
+def words(view: StepView) -> Words:
+    """Return the words of a view; the few views in flight are split once however many readers they have."""
+    system, user = split(view.system), split(view.user)
+    return Words(system, user, frozenset(system).union(user))
+
+
+def split(text: str) -> list[str]:
+    """Split a text into words in lower case; `don't` becomes `dont`, `a_b` and `a-b` become two words."""
+    if text.isascii():  # four times as fast as the regular expression, which is needed for other letters only
+        return text.lower().replace("'", "").translate(_SEPARATORS).split()
+    return _WORD.findall(text.lower())

@@ -1,0 +1,436 @@
+"""`Router`: the one place that knows all the stages and puts them together."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Self, TypeAlias, TypeVar
+
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.trace import TracerProvider
+from pydantic import BaseModel
+
+from taskrouter import __version__
+from taskrouter.catalog import Catalog
+from taskrouter.config import (
+    ModelConfig,
+    PolicyConfig,
+    RouterConfig,
+    RuleConfig,
+    validated,
+)
+from taskrouter.decision import Decision
+from taskrouter.errors import ConfigurationError, NoEligibleModelError
+from taskrouter.events import Events
+from taskrouter.execution import (
+    Engine,
+    RoutedAsyncStream,
+    RoutedStream,
+    SilentObserver,
+    View,
+    chat_completion_view,
+    drive,
+    drive_async,
+)
+from taskrouter.execution.dispatch import Dispatcher
+from taskrouter.observability import Telemetry
+from taskrouter.outcome import Outcome, ResponseView
+from taskrouter.planning import Planner
+from taskrouter.plugins import load_plugins, offered
+from taskrouter.policy import Eligibility, RuleSet
+from taskrouter.pool import Models, build_pool
+from taskrouter.ports import Classifier, Selector, StepObserver
+from taskrouter.profiling import Profiler
+from taskrouter.schemas import SchemaCheck
+from taskrouter.step import Step
+
+R = TypeVar("R")
+C = TypeVar("C")
+N = TypeVar("N")
+PolicySpec: TypeAlias = PolicyConfig | str | Mapping[str, Any]
+"""A policy as users write it: a name, weights, or a table as in `[policy]`."""
+
+
+class Router:
+    """Sends each step of an agent to the model that is good enough, cheapest and fast enough.
+
+    Args:
+        models: the pool: LiteLLM model strings, `ModelCard`s, or tables as in `[[models]]`, in a list or a mapping
+            from id.
+        incumbent: id of the model that is used today. The router stays with it whenever it is unsure.
+        policy: `safe` (default), `balanced`, `economy`, weights such as `{"quality": 1, "cost": 0.5}`, or a table.
+        rules: what holds for some steps only; `RuleConfig`s or tables as in `[[rules]]`.
+        plugins: further plugins beside the installed ones.
+        config: everything else, in the shape of `taskrouter.toml`: `{"execution": {"timeout_s": 20}}`. What the
+            arguments above say comes first.
+        tracer_provider: where spans go; default: OpenTelemetry's global provider.
+        meter_provider: where metrics go; default: OpenTelemetry's global provider.
+
+    Raises:
+        ConfigurationError: something of this is wrong; the message names it.
+    """
+
+    def __init__(
+        self,
+        models: Models | None = None,
+        incumbent: str | None = None,
+        policy: PolicySpec | None = None,
+        *,
+        rules: Sequence[RuleConfig | Mapping[str, Any]] | None = None,
+        plugins: Sequence[object] = (),
+        config: RouterConfig | Mapping[str, Any] | None = None,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+    ) -> None:
+        config = config if isinstance(config, RouterConfig) else RouterConfig.load(config or {})
+        profiling = config.profiling
+        self._pool = build_pool(config.models if models is None else models, Catalog.bundled())
+        self._models = {model.id: model for model in self._pool}
+        self._incumbent = _incumbent(incumbent or config.router.incumbent, self._models)
+        self._execution = config.execution
+        self._rng = random.Random(config.router.seed)
+
+        self._plugins = load_plugins(plugins)
+        self._selector_factories = offered(self._plugins.hook.taskrouter_selectors(), "policy")
+        self._dispatcher = Dispatcher(self._models, offered(self._plugins.hook.taskrouter_backends(), "backend"))
+        self._selectors: dict[PolicyConfig, Selector] = {}
+        self._policy = config.policy if policy is None else PolicyConfig.of(policy)
+        given_rules = config.rules if rules is None else rules
+        self._rule_configs = tuple(_rule(rule, position) for position, rule in enumerate(given_rules))
+        self._check_references()
+
+        classifiers = offered(self._plugins.hook.taskrouter_classifiers(), "classifier")
+        classifier: Classifier = _named(classifiers, profiling.classifier, "profiling.classifier")
+        self._profiler = Profiler(profiling, classifier)
+        self._rules = RuleSet(self._rule_configs)
+        self._schemas = SchemaCheck()
+        self._eligibility = Eligibility(self._pool, margin=config.router.margin)
+        self._planner = Planner(self._pool, incumbent=list(self._models).index(self._incumbent))
+        self._policy_version = _version(self._pool, self._incumbent, self._policy, self._rule_configs, profiling)
+        self._telemetry = Telemetry(
+            config.telemetry,
+            self._models,
+            version=__version__,
+            classifier=classifier.name,
+            tracer_provider=tracer_provider,
+            meter_provider=meter_provider,
+        )
+        self._events = Events(self._plugins)
+
+    @classmethod
+    def from_config(
+        cls,
+        source: str | Path | Mapping[str, Any] | RouterConfig,
+        *,
+        plugins: Sequence[object] = (),
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+    ) -> Self:
+        """Build a router from a TOML file, or from a mapping of the same shape.
+
+        Raises:
+            ConfigurationError: the file cannot be read, or a key is unknown or wrong.
+        """
+        config = source if isinstance(source, RouterConfig) else RouterConfig.load(source)
+        return cls(config=config, plugins=plugins, tracer_provider=tracer_provider, meter_provider=meter_provider)
+
+    @property
+    def models(self) -> Mapping[str, ModelConfig]:
+        """The pool by id, every card as the router sees it."""
+        return MappingProxyType(self._models)
+
+    @property
+    def incumbent(self) -> str:
+        """Id of the model that the router stays with when it is unsure."""
+        return self._incumbent
+
+    @property
+    def policy(self) -> PolicyConfig:
+        """The policy of steps for which no rule sets another."""
+        return self._policy
+
+    def route(self, step: Step, *, policy: PolicySpec | None = None, use: Sequence[str] | None = None) -> Decision:
+        """Decide where a step goes. Nothing is sent anywhere.
+
+        Args:
+            step: the step.
+            policy: another policy for this step alone.
+            use: allow only these models for this step.
+
+        Raises:
+            NoEligibleModelError: no model can take the step; it lists why.
+            InvalidStepError: the step's task type is unknown, or a tool's schema is no JSON Schema.
+        """
+        started_s = time.perf_counter()
+        if step.tools or step.response_schema is not None:
+            self._schemas.check(step)
+        declared, sensitivity = self._rules.declarations(step)
+        profile = self._profiler.profile(step, task_type=step.task_type or declared, sensitivity=sensitivity)
+        effects = self._rules.effects(step, profile)
+        demands = effects.demands if use is None else effects.demands.only(self._known(use, "use"))
+        eligible, rejected = self._eligibility.check(profile, demands, max_cost_usd=effects.max_cost_usd)
+        if not eligible:
+            raise NoEligibleModelError(rejected)
+        config = PolicyConfig.of(policy) if policy is not None else effects.policy or self._policy
+        planned = self._planner.plan(profile, eligible, self._selector(config))
+        decision = Decision(
+            id=f"dec_{os.urandom(8).hex()}",
+            context=step.context,
+            plan=planned.plan,
+            profile=profile,
+            policy=config.name,
+            policy_version=self._policy_version,
+            reason=planned.choice.reason,
+            detail=planned.choice.detail,
+            incumbent=self._incumbent,
+            fallbacks=planned.fallbacks,
+            rejected=rejected,
+            propensity=planned.choice.propensity,
+            duration_s=time.perf_counter() - started_s,
+            rule=effects.rule,
+            board=planned.board,
+        )
+        self._events.decided(decision)
+        return decision
+
+    # --- answering through our own backends ---------------------------------------------------------------------
+
+    def complete(self, step: Step, *, decision: Decision | None = None) -> Outcome[Any]:
+        """Decide, and get the answer through the models' backends (LiteLLM, OpenAI SDK, replay, plugins).
+
+        Args:
+            step: the step; a mapping as its `payload` adds request parameters such as `temperature`.
+            decision: a decision made before with `route`.
+
+        Raises:
+            RoutingError: no decision could be made; nothing was sent.
+            ExecutionError: no model answered.
+        """
+        calls = self._dispatcher.calls(step)
+        return self._answer(step, decision, calls.call, calls.view)
+
+    async def acomplete(self, step: Step, *, decision: Decision | None = None) -> Outcome[Any]:
+        """Do the same without blocking."""
+        calls = self._dispatcher.calls(step)
+        return await self._aanswer(step, decision, calls.acall, calls.view)
+
+    def stream(self, step: Step, *, decision: Decision | None = None) -> RoutedStream[Any]:
+        """Decide, and stream the answer's native chunks. Nothing is sent before the first one is asked for."""
+        calls = self._dispatcher.calls(step)
+        decision, engine, observer = self._prepare(step, decision, streamed=True, expects_finish=True)
+        return RoutedStream(decision, engine.stream(), calls.open, calls.view, observer, self._events.completed)
+
+    def astream(self, step: Step, *, decision: Decision | None = None) -> RoutedAsyncStream[Any]:
+        """Do the same without blocking: `async for chunk in router.astream(step)`."""
+        calls = self._dispatcher.calls(step)
+        decision, engine, observer = self._prepare(step, decision, streamed=True, expects_finish=True)
+        return RoutedAsyncStream(decision, engine.stream(), calls.aopen, calls.view, observer, self._events.completed)
+
+    # --- answering through the caller's clients -----------------------------------------------------------------
+
+    def run(
+        self,
+        step: Step,
+        call: Callable[[str], R],
+        view: Callable[[R], ResponseView] = chat_completion_view,
+        *,
+        decision: Decision | None = None,
+    ) -> Outcome[R]:
+        """Decide, and get the answer through your own clients; retries, fallback and telemetry are the router's.
+
+        Args:
+            step: the step.
+            call: given a model's id, calls it and returns its native answer. Switch off your client's own retries.
+            view: reads a native answer; by default one in the chat-completions shape.
+            decision: a decision made before with `route`.
+
+        Raises:
+            RoutingError: no decision could be made; nothing was called.
+            ExecutionError: no model answered.
+        """
+        return self._answer(step, decision, lambda command: call(command.model), lambda _, native: view(native))
+
+    async def arun(
+        self,
+        step: Step,
+        call: Callable[[str], Awaitable[R]],
+        view: Callable[[R], ResponseView] = chat_completion_view,
+        *,
+        decision: Decision | None = None,
+    ) -> Outcome[R]:
+        """Do the same without blocking. A cancelled call is never followed by another."""
+        return await self._aanswer(step, decision, lambda command: call(command.model), lambda _, native: view(native))
+
+    def run_stream(
+        self,
+        step: Step,
+        open_stream: Callable[[str], Iterator[C]],
+        view: Callable[[C], ResponseView] = chat_completion_view,
+        *,
+        decision: Decision | None = None,
+    ) -> RoutedStream[C]:
+        """Decide, and stream native chunks from your own clients.
+
+        Chunks are held until the first meaningful one; until then every failure falls back, after it no model is
+        switched and a failure raises `StreamBroken` with what had arrived.
+        """
+        decision, engine, observer = self._prepare(step, decision, streamed=True)
+        return RoutedStream(
+            decision,
+            engine.stream(),
+            lambda command: open_stream(command.model),
+            lambda _, chunk: view(chunk),
+            observer,
+            self._events.completed,
+        )
+
+    def arun_stream(
+        self,
+        step: Step,
+        open_stream: Callable[[str], AsyncIterator[C] | Awaitable[AsyncIterator[C]]],
+        view: Callable[[C], ResponseView] = chat_completion_view,
+        *,
+        decision: Decision | None = None,
+    ) -> RoutedAsyncStream[C]:
+        """Do the same without blocking."""
+        decision, engine, observer = self._prepare(step, decision, streamed=True)
+        return RoutedAsyncStream(
+            decision,
+            engine.stream(),
+            lambda command: open_stream(command.model),
+            lambda _, chunk: view(chunk),
+            observer,
+            self._events.completed,
+        )
+
+    # --- life cycle ---------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the synchronous clients of the backends."""
+        self._dispatcher.close()
+
+    async def aclose(self) -> None:
+        """Close the clients of the running event loop, and the synchronous ones."""
+        await self._dispatcher.aclose()
+        self._dispatcher.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"Router(models={list(self._models)}, incumbent={self._incumbent!r}, policy={self._policy.name!r})"
+
+    # --- parts --------------------------------------------------------------------------------------------------
+
+    def _answer(self, step: Step, decision: Decision | None, call: Callable[[Any], Any], view: View) -> Outcome[Any]:
+        _, engine, observer = self._prepare(step, decision, streamed=False)
+        outcome = drive(engine.answer(), call, view, observer)
+        self._events.completed(outcome)
+        return outcome
+
+    async def _aanswer(
+        self, step: Step, decision: Decision | None, call: Callable[[Any], Awaitable[Any]], view: View
+    ) -> Outcome[Any]:
+        _, engine, observer = self._prepare(step, decision, streamed=False)
+        outcome = await drive_async(engine.answer(), call, view, observer)
+        self._events.completed(outcome)
+        return outcome
+
+    def _prepare(
+        self, step: Step, decision: Decision | None, *, streamed: bool, expects_finish: bool = False
+    ) -> tuple[Decision, Engine, StepObserver]:
+        decision = decision or self.route(step)
+        observer: StepObserver = SilentObserver()
+        if self._telemetry.listening:
+            self._telemetry.decided(decision)
+            observer = self._telemetry.step_trace(step, decision, streamed=streamed)
+        observer = self._events.observing(decision, observer)
+        engine = Engine(
+            step=step,
+            decision=decision,
+            cards=self._models,
+            settings=self._execution,
+            observer=observer,
+            rng=self._rng,
+            started_s=time.monotonic(),
+            expects_finish=expects_finish,
+        )
+        return decision, engine, observer
+
+    def _selector(self, config: PolicyConfig) -> Selector:
+        selector = self._selectors.get(config)
+        if selector is None:
+            factory = _named(self._selector_factories, config.name, "policy")
+            selector = self._selectors[config] = factory(config)
+        return selector
+
+    def _known(self, ids: Iterable[str], where: str) -> frozenset[str]:
+        """Return the ids as a set, or say which of them is not in the pool."""
+        wanted = frozenset(ids)
+        for unknown in sorted(wanted - set(self._models)):
+            raise ConfigurationError(f"{where}: unknown model {unknown!r}; the pool has {', '.join(self._models)}")
+        return wanted
+
+    def _check_references(self) -> None:
+        """Find wrong names now, when the router is built, and not when a rule first matches."""
+        self._selector(self._policy)
+        for position, rule in enumerate(self._rule_configs):
+            where = f"rules[{position}] ({rule.name!r})"
+            if rule.use is not None:
+                self._known(rule.use, f"{where}.use")
+            self._known(rule.avoid, f"{where}.avoid")
+            if rule.policy is not None:
+                self._selector(rule.policy)
+
+
+def _incumbent(wanted: str | None, models: Mapping[str, ModelConfig]) -> str:
+    if wanted is None:
+        if len(models) == 1:
+            return next(iter(models))
+        raise ConfigurationError(
+            f"incumbent is missing: name the model you use today, one of {', '.join(models)}; the router stays with it "
+            "whenever it is unsure"
+        )
+    if wanted not in models:
+        near = difflib.get_close_matches(wanted, models, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ConfigurationError(f"incumbent: unknown model {wanted!r}; the pool has {', '.join(models)}{hint}")
+    return wanted
+
+
+def _rule(rule: RuleConfig | Mapping[str, Any], position: int) -> RuleConfig:
+    return rule if isinstance(rule, RuleConfig) else validated(RuleConfig, rule, where=f"rules[{position}]")
+
+
+def _named(offers: Mapping[str, N], name: str, where: str) -> N:
+    if name not in offers:
+        raise ConfigurationError(f"{where}: unknown name {name!r}; known: {', '.join(sorted(offers))}")
+    return offers[name]
+
+
+def _version(*parts: object) -> str:
+    """Hash everything that a decision depends on."""
+    text = json.dumps(parts, default=_plain, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude={"api_key", "params"})
+    raise TypeError(type(value).__name__)

@@ -1,0 +1,73 @@
+"""The router's account of an answer, put on the native message, or on exactly one chunk of a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from langchain_core.messages import AIMessageChunk
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+
+from langchain_taskrouter._identity import KEY
+from taskrouter import Outcome, Router
+
+
+def annotated(outcome: Outcome[ChatResult], router: Router) -> ChatResult:
+    """Return the answer with its account. The candidate's own may lie in a cache, so it is copied, not changed."""
+    first, *others = outcome.response.generations
+    facts = {**first.message.response_metadata, KEY: account(outcome)}
+    facts.setdefault("model_name", outcome.view.model or router.models[outcome.model].model)
+    message = first.message.model_copy(update={"response_metadata": facts})
+    generation = first.model_copy(update={"message": message})
+    return outcome.response.model_copy(update={"generations": [generation, *others]})
+
+
+def account(outcome: Outcome[Any]) -> dict[str, Any]:
+    """Return what was decided and what it cost; `cost_usd` is None where a price is unknown."""
+    return {
+        "decision_id": outcome.decision_id,
+        "model": outcome.model,
+        "reason": outcome.decision.reason,
+        "task_type": outcome.decision.profile.task_type,
+        "status": outcome.status,
+        "attempts": len(outcome.attempts),
+        "cost_usd": outcome.cost_usd,
+    }
+
+
+class Relay:
+    """Hands a stream's chunks on at once, and the account with the last: repeated on every chunk it would be joined.
+
+    A chunk that calls itself the last is held until the stream has ended; without one an empty last chunk is added.
+    """
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._held: ChatGenerationChunk | None = None
+        self._blocks = False
+
+    def put(self, chunk: ChatGenerationChunk) -> Iterator[ChatGenerationChunk]:
+        """Take a chunk in, and return what is to be handed on."""
+        if self._held is not None:
+            yield self._held
+            self._held = None
+        self._blocks = isinstance(chunk.message.content, list)
+        if getattr(chunk.message, "chunk_position", None) == "last":
+            self._held = chunk
+        else:
+            yield chunk
+
+    def last(self, outcome: Outcome[Any] | None) -> ChatGenerationChunk:
+        """Return the last chunk, with the account."""
+        assert outcome is not None, "the stream has not ended"  # noqa: S101 - the router's contract
+        facts: dict[str, Any] = {KEY: account(outcome)}
+        if outcome.view.model is None:  # else a chunk has said it, and it would be joined
+            facts["model_name"] = self._router.models[outcome.model].model
+        if self._held is None:
+            content: Any = [] if self._blocks else ""
+            return ChatGenerationChunk(
+                message=AIMessageChunk(content=content, response_metadata=facts, chunk_position="last")
+            )
+        said = self._held.message.response_metadata
+        message = self._held.message.model_copy(update={"response_metadata": {**said, **facts}})
+        return self._held.model_copy(update={"message": message})

@@ -1,0 +1,172 @@
+"""The candidates as users give them, and what the router is told of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models.model_profile import ModelProfile
+from langchain_core.runnables import Runnable, RunnableBinding
+
+from langchain_taskrouter._clients import private_copy
+from taskrouter import Capabilities, ConfigurationError
+from taskrouter.config import ModelConfig, RouterConfig
+
+CandidateSpec: TypeAlias = BaseChatModel | Runnable[Any, Any] | str
+"""A chat model, one with bound arguments, or a LiteLLM model string (with the extra `litellm`)."""
+Candidates: TypeAlias = Mapping[str, CandidateSpec] | Iterable[CandidateSpec]
+
+_LITELLM_PROVIDERS = {
+    "amazon_bedrock": "bedrock",
+    "bedrock_converse": "bedrock",
+    "fireworks": "fireworks_ai",
+    "google_genai": "gemini",
+    "google_vertexai": "vertex_ai",
+    "mistralai": "mistral",
+    "together": "together_ai",
+}
+"""LangChain's name of a provider (`ls_provider`) -> LiteLLM's, where they differ."""
+_ADDRESSES = ("openai_api_base", "azure_endpoint", "anthropic_api_url", "base_url")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One model of the pool."""
+
+    id: str
+    spec: CandidateSpec
+    """What the user gave."""
+    given: BaseChatModel
+    """The user's own instance, never changed."""
+    model: BaseChatModel
+    """The copy that is called."""
+    options: Mapping[str, Any]
+    """The arguments bound to it."""
+
+
+def read_candidates(given: Candidates) -> dict[str, Candidate]:
+    """Return the candidates by id.
+
+    Raises:
+        ConfigurationError: there is none, an id is taken twice, or one is no chat model.
+    """
+    if isinstance(given, str | BaseChatModel | Runnable) or not isinstance(given, Iterable):
+        raise ConfigurationError(
+            f"candidates is a mapping from id to chat model, or a list of chat models, not a {type(given).__name__}"
+        )
+    named = given.items() if isinstance(given, Mapping) else ((None, spec) for spec in given)
+    pool: dict[str, Candidate] = {}
+    for position, (key, spec) in enumerate(named):
+        candidate = _candidate(key, spec, f"candidates[{position if key is None else key!r}]")
+        if candidate.id in pool:
+            raise ConfigurationError(
+                f"candidates[{position}]: the id {candidate.id!r} is taken twice; give a mapping with ids of your own"
+            )
+        pool[candidate.id] = candidate
+    if not pool:
+        raise ConfigurationError('candidates is empty: give a chat model or more, such as {"large": ChatOpenAI(...)}')
+    return pool
+
+
+def _candidate(key: str | None, spec: CandidateSpec, where: str) -> Candidate:
+    model, options = unwrapped(spec, where)
+    ls_params = model._get_ls_params(**options)  # noqa: SLF001 - how LangChain itself asks a model for its name
+    name = key or ls_params.get("ls_model_name") or type(model).__name__
+    return Candidate(name, spec, model, private_copy(model), options)
+
+
+def unwrapped(spec: CandidateSpec, where: str = "candidate") -> tuple[BaseChatModel, Mapping[str, Any]]:
+    """Return the chat model that a candidate is, and the arguments bound to it.
+
+    Raises:
+        ConfigurationError: it is no chat model.
+    """
+    options: dict[str, Any] = {}
+    while isinstance(spec, RunnableBinding):
+        options = {**spec.kwargs, **options}
+        spec = spec.bound
+    if isinstance(spec, str):
+        from langchain_taskrouter._litellm import LiteLLMModel  # noqa: PLC0415 - only for those who use strings
+
+        spec = LiteLLMModel(model=spec)
+    if not isinstance(spec, BaseChatModel):
+        hint = "; retries and fallbacks are the router's part" if isinstance(spec, Runnable) else ""
+        raise ConfigurationError(
+            f"{where} is a {type(spec).__name__}; it must be a chat model, a chat model with bound arguments, or a "
+            f"LiteLLM model string{hint}"
+        )
+    return spec, options
+
+
+def cards(pool: Mapping[str, Candidate], config: RouterConfig) -> list[ModelConfig]:
+    """Return what the router is told of each candidate: the user's `[[models]]` first, then what LangChain knows.
+
+    Raises:
+        ConfigurationError: the configuration names a model that is no candidate.
+    """
+    own = {model.id: model for model in config.models}
+    if unknown := sorted(set(own) - set(pool)):
+        raise ConfigurationError(f"models: {unknown[0]!r} is no candidate; the candidates are {', '.join(pool)}")
+    return [_card(candidate, own.get(candidate.id)) for candidate in pool.values()]
+
+
+def _card(candidate: Candidate, own: ModelConfig | None) -> ModelConfig:
+    facts = _facts(candidate)
+    if own is not None:
+        said = {name: getattr(own, name) for name in own.model_fields_set}
+        if said.get("model") == own.id:  # the default of a table that gives no model string
+            del said["model"]
+        facts |= said
+    return ModelConfig(**facts)
+
+
+def _facts(candidate: Candidate) -> dict[str, Any]:
+    if isinstance(candidate.spec, str):
+        return {"id": candidate.id, "model": candidate.spec}  # the catalogue knows it, or the router says so
+    ls_params = candidate.given._get_ls_params(**candidate.options)  # noqa: SLF001 - as above
+    provider = ls_params.get("ls_provider") or ""
+    provider = _LITELLM_PROVIDERS.get(provider, provider)
+    name = ls_params.get("ls_model_name") or candidate.id
+    profile = candidate.given.profile or {}
+    facts: dict[str, Any] = {
+        "id": candidate.id,
+        "model": f"{provider}/{name}" if provider else name,
+        "provider": provider,
+        "capabilities": Capabilities(**_capabilities(candidate.given, profile)),
+        "context_tokens": profile.get("max_input_tokens"),
+        "max_output_tokens": profile.get("max_output_tokens"),
+        "base_url": next((url for n in _ADDRESSES if isinstance(url := getattr(candidate.given, n, None), str)), None),
+    }
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+def _capabilities(model: BaseChatModel, profile: ModelProfile) -> dict[str, bool]:
+    said = {
+        "tools": profile.get("tool_calling", type(model).bind_tools is not BaseChatModel.bind_tools),
+        "vision": profile.get("image_inputs"),
+        "json_schema": profile.get("structured_output"),
+        "reasoning": profile.get("reasoning_output"),
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def shared_profile(models: Iterable[BaseChatModel]) -> ModelProfile | None:
+    """Return what holds of every model: a capability that all have, the least of the limits.
+
+    `create_agent` picks its way of structured output by this profile before any model is chosen.
+    """
+    profiles = [model.profile for model in models]
+    if not all(profiles):
+        return None
+    known: list[dict[str, Any]] = [dict(profile or {}) for profile in profiles]
+    shared: Any = {}
+    for name in set.intersection(*(set(profile) for profile in known)):
+        values = [profile[name] for profile in known]
+        if all(isinstance(value, bool) for value in values):
+            shared[name] = all(values)
+        elif all(isinstance(value, int) for value in values):
+            shared[name] = min(values)
+    profile: ModelProfile = shared
+    return profile

@@ -1,0 +1,88 @@
+"""Calling a candidate directly, below LangChain's callbacks.
+
+A nested `candidate.invoke` would open a second run for the same answer: callbacks would count its tokens twice, and
+LangGraph's `stream_mode="messages"` would show every token twice. So the candidate's own implementation is called, as
+`BaseChatModel.invoke` itself calls it. That is private API of langchain-core, used here and nowhere else;
+`tests/langchain/test_delegate.py` fails when it changes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+
+Options = Mapping[str, Any]
+Messages = list[BaseMessage]
+
+
+def generate(model: BaseChatModel, messages: Messages, stop: list[str] | None, options: Options) -> ChatResult:
+    """Call the model, through its cache and its rate limiter.
+
+    It gets no run manager: a model that streams on its own account would send tokens of an attempt that may fail.
+    """
+    return model._generate_with_cache(messages, stop=stop, **options)  # noqa: SLF001 - see the module's docstring
+
+
+async def agenerate(model: BaseChatModel, messages: Messages, stop: list[str] | None, options: Options) -> ChatResult:
+    """Do the same without blocking."""
+    return await model._agenerate_with_cache(messages, stop=stop, **options)  # noqa: SLF001 - see the module's docstring
+
+
+def stream(
+    model: BaseChatModel, messages: Messages, stop: list[str] | None, options: Options
+) -> Iterator[ChatGenerationChunk]:
+    """Stream the model's answer, as one chunk where the model does not stream."""
+    if not _streams(model, options, async_api=False):
+        yield _whole(generate(model, messages, stop, options))
+        return
+    if model.rate_limiter is not None:
+        model.rate_limiter.acquire(blocking=True)
+    yield from model._stream(messages, stop=stop, **options)  # noqa: SLF001 - see the module's docstring
+
+
+async def astream(
+    model: BaseChatModel, messages: Messages, stop: list[str] | None, options: Options
+) -> AsyncIterator[ChatGenerationChunk]:
+    """Do the same without blocking."""
+    if not _streams(model, options, async_api=True):
+        yield _whole(await agenerate(model, messages, stop, options))
+        return
+    if model.rate_limiter is not None:
+        await model.rate_limiter.aacquire(blocking=True)
+    chunks: Any = model._astream(messages, stop=stop, **options)  # noqa: SLF001 - see the module's docstring
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            yield chunk
+
+
+def _streams(model: BaseChatModel, options: Options, *, async_api: bool) -> bool:
+    return model._should_stream(async_api=async_api, **{**options, "stream": True})  # noqa: SLF001 - as above
+
+
+def _whole(result: ChatResult) -> ChatGenerationChunk:
+    generation = result.generations[0]
+    message = generation.message
+    assert isinstance(message, AIMessage), type(message)  # noqa: S101 - a chat model answers with nothing else
+    calls = [
+        tool_call_chunk(name=call["name"], args=json.dumps(call["args"], default=str), id=call["id"], index=index)
+        for index, call in enumerate(message.tool_calls)
+    ]
+    calls += [
+        tool_call_chunk(name=broken["name"], args=broken["args"], id=broken["id"], index=index)
+        for index, broken in enumerate(message.invalid_tool_calls, start=len(calls))
+    ]
+    fields = message.model_dump(include={"content", "additional_kwargs", "name", "id"})
+    chunk = AIMessageChunk(
+        **fields,
+        tool_call_chunks=calls,
+        response_metadata=message.response_metadata,
+        usage_metadata=message.usage_metadata,
+    )
+    return ChatGenerationChunk(message=chunk, generation_info=generation.generation_info)

@@ -1,0 +1,105 @@
+"""Which step of which agent a call is, read from LangChain's config: what users declare, else what LangGraph says.
+
+Order, strongest first: `config["configurable"]["taskrouter"]`, `config["metadata"]["taskrouter"]`, `for_node`, then
+what LangGraph and `create_agent` put into the metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from langchain_core.runnables import RunnableConfig, ensure_config
+from opentelemetry.trace import format_trace_id, get_current_span
+
+from taskrouter import ConfigurationError, StepContext
+from taskrouter.profile import FAMILIES
+
+KEY = "taskrouter"
+"""The key in `metadata` and `configurable` under which users declare a step."""
+DECLARABLE = ("task", "agent", "node", "index", "run_id", "session_id", "tenant", "tags")
+_ENGINE_TAGS = ("seq:step:", "map:key:", "graph:step:", "branch:to:", "langsmith:")
+"""Beginnings of tags that LangChain sets for itself."""
+
+
+class Identity(NamedTuple):
+    """A step's place in the application, and its task type where it was declared."""
+
+    context: StepContext
+    task_type: str | None
+
+
+def checked(declared: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """Return a declaration, or say what is wrong with it.
+
+    Raises:
+        ConfigurationError: an unknown key, or an unknown task type.
+    """
+    if not isinstance(declared, Mapping):
+        raise ConfigurationError(f"{where} is a {type(declared).__name__}; it must be a mapping")
+    for name in declared:
+        if name not in DECLARABLE:
+            raise ConfigurationError(f"{where}: unknown key {name!r}; known keys: {', '.join(DECLARABLE)}")
+    task = declared.get("task")
+    if task is not None and task not in FAMILIES:
+        raise ConfigurationError(f"{where}: unknown task type {task!r}; known: {', '.join(sorted(FAMILIES))}")
+    return declared
+
+
+def identify(config: Mapping[str, Any] | None, declared: Mapping[str, Any]) -> Identity:
+    """Return the identity of the call that is being made.
+
+    Args:
+        config: the config given with the call, if any; what surrounds the call is looked up.
+        declared: what the model view declares (`for_node`).
+    """
+    ambient = ensure_config()
+    given = config or {}
+    metadata = {**ambient["metadata"], **(given.get("metadata") or {})}
+    configurable = {**ambient["configurable"], **(given.get("configurable") or {})}
+    said = {
+        **declared,
+        **checked(metadata.get(KEY) or {}, f"metadata[{KEY!r}]"),
+        **checked(configurable.get(KEY) or {}, f"configurable[{KEY!r}]"),
+    }
+    context = StepContext(
+        agent=_text(said.get("agent") or metadata.get("lc_agent_name") or _enclosing(metadata)),
+        node=_text(said.get("node") or metadata.get("langgraph_node")),
+        index=said.get("index", metadata.get("langgraph_step")),
+        run_id=_text(said.get("run_id") or _run_of(configurable) or _trace_id()),
+        session_id=_text(said.get("session_id") or metadata.get("thread_id") or configurable.get("thread_id")),
+        tenant=_text(said.get("tenant")),
+        tags=_tags(said.get("tags") or (), (*ambient["tags"], *(given.get("tags") or ()))),
+    )
+    return Identity(context, said.get("task"))
+
+
+def call_config(config: RunnableConfig | None, metadata: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return the config of a call that came in below `invoke` and `stream`, where only its metadata is known."""
+    return config if config is not None else {"metadata": metadata or {}}
+
+
+def _enclosing(metadata: Mapping[str, Any]) -> str | None:
+    """The node of the outer graph that an agent without a name runs in."""
+    path = str(metadata.get("langgraph_checkpoint_ns") or "").split("|")
+    return path[-2].partition(":")[0] if len(path) > 1 else None
+
+
+def _run_of(configurable: Mapping[str, Any]) -> str | None:
+    runtime = configurable.get("__pregel_runtime")
+    return getattr(getattr(runtime, "execution_info", None), "run_id", None)
+
+
+def _trace_id() -> str | None:
+    span = get_current_span().get_span_context()
+    return format_trace_id(span.trace_id) if span.is_valid else None
+
+
+def _tags(declared: Iterable[str], found: Iterable[str]) -> frozenset[str]:
+    if isinstance(declared, str):
+        raise ConfigurationError(f"{KEY}: tags is a collection of strings, not the string {declared!r}")
+    return frozenset(declared) | {tag for tag in found if not tag.startswith(_ENGINE_TAGS)}
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

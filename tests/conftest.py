@@ -1,0 +1,40 @@
+"""What all tests share: a simulator over real HTTP, and no network beyond this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # before anything imports litellm
+
+import pytest
+
+from taskrouter import simulator
+from taskrouter.simulator import RunningServer
+
+MODELS = ("first", "second")
+
+
+@pytest.fixture
+def server() -> Iterator[RunningServer]:
+    """Two healthy simulated models that do not waste time."""
+    models = [{"id": name, "input_usd_per_million": 1.0, "output_usd_per_million": 4.0} for name in MODELS]
+    with simulator.serve({"speed": 0.0, "models": models}) as running:
+        yield running
+
+
+@pytest.fixture
+def pool(server: RunningServer) -> list[dict[str, Any]]:
+    """The same two models as a router's pool."""
+    return [
+        {
+            "id": name,
+            "base_url": server.base_url,
+            "input_usd_per_million": 1.0,
+            "output_usd_per_million": 4.0,
+            "context_tokens": 128_000,
+            "capabilities": {"tools": True, "json_schema": True, "vision": False},
+        }
+        for name in MODELS
+    ]

@@ -1,0 +1,218 @@
+"""Both HTTP backends against the simulator, over real HTTP; replay against a file."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taskrouter import AllAttemptsFailedError, ConfigurationError, Router, Step
+from taskrouter import errors as e
+from taskrouter.simulator import RunningServer
+
+STEP = Step(messages=[{"role": "user", "content": "What is 17 + 25?"}])
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "description": "Weather of a city",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+FAST = {"execution": {"backoff_base_s": 0.001, "backoff_max_s": 0.002}}
+
+
+@pytest.fixture(params=["openai", "litellm"])
+def models(pool: list[dict[str, Any]], request: pytest.FixtureRequest) -> list[dict[str, Any]]:
+    return [{**model, "backend": request.param} for model in pool]
+
+
+def router(models: list[dict[str, Any]], **config: Any) -> Router:
+    return Router(models, incumbent="first", config={**FAST, **config})
+
+
+def texts(chunks: list[Any]) -> str:
+    return "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+
+
+def test_a_step_is_answered_and_priced(models: list[dict[str, Any]]) -> None:
+    with router(models) as r:
+        outcome = r.complete(STEP)
+    assert "42" in outcome.text
+    assert outcome.usage.input_tokens > 0
+    assert outcome.cost_usd == pytest.approx((outcome.usage.input_tokens + 4 * outcome.usage.output_tokens) / 1e6)
+    assert outcome.attempts[0].served_model == "first"
+
+
+def test_request_parameters_come_from_the_card_and_from_the_step(
+    models: list[dict[str, Any]], server: RunningServer
+) -> None:
+    models = [{**model, "params": {"temperature": 0.5, "max_tokens": 500}} for model in models]
+    with router(models) as r:
+        outcome = r.complete(
+            Step(messages=[{"role": "user", "content": "Tell me a long story."}], payload={"max_tokens": 3})
+        )
+    assert outcome.view.finish_reason == "length"
+
+
+def test_tools_and_schemas_reach_the_model(models: list[dict[str, Any]]) -> None:
+    schema = {"type": "object", "properties": {"total": {"type": "integer"}}, "required": ["total"]}
+    with router(models) as r:
+        asked = r.complete(Step(messages=[{"role": "user", "content": "Weather in Oslo?"}], tools=[WEATHER]))
+        built = r.complete(Step(messages=STEP.messages, response_schema=schema))
+    assert [call.name for call in asked.view.tool_calls] == ["weather"]
+    assert isinstance(json.loads(built.text)["total"], int)
+
+
+@pytest.mark.parametrize("fault", ["server_error", "rate_limit", "overloaded", "bad_gateway", "drop_connection"])
+def test_a_dead_first_model_costs_two_requests_and_no_answer(
+    models: list[dict[str, Any]], server: RunningServer, fault: Any
+) -> None:
+    server.script("first", *[fault] * 10)
+    with router(models) as r:
+        outcome = r.complete(STEP)
+    assert outcome.status == "fallback"
+    assert "42" in outcome.text
+    assert [record.model for record in server.requests] == ["first", "first", "second"][-len(server.requests) :]
+    assert len(server.requests) == len(outcome.attempts)
+
+
+@pytest.mark.parametrize("fault", ["empty_answer", "malformed_json", "cut_stream"])
+def test_a_useless_answer_falls_back(models: list[dict[str, Any]], server: RunningServer, fault: Any) -> None:
+    server.script("first", *[fault] * 10)
+    with router(models) as r:
+        assert "42" in r.complete(STEP).text
+
+
+def test_an_invalid_tool_call_falls_back(models: list[dict[str, Any]], server: RunningServer) -> None:
+    server.script("first", "invalid_tool_call")
+    with router(models) as r:
+        outcome = r.complete(Step(messages=[{"role": "user", "content": "Weather in Oslo?"}], tools=[WEATHER]))
+    assert json.loads(outcome.view.tool_calls[0].arguments)["city"]
+
+
+async def test_the_same_async(models: list[dict[str, Any]], server: RunningServer) -> None:
+    server.script("first", *["server_error"] * 2)
+    async with router(models) as r:
+        outcome = await r.acomplete(STEP)
+    assert (outcome.status, outcome.model) == ("fallback", "second")
+    assert "42" in outcome.text
+
+
+@pytest.mark.parametrize("fault", ["ok", "cut_after_role", "empty_answer", "overloaded"])
+def test_a_stream_arrives_whole_with_its_usage(models: list[dict[str, Any]], server: RunningServer, fault: Any) -> None:
+    server.script("first", *[fault] * 4)
+    with router(models) as r:
+        stream = r.stream(STEP)
+        assert "42" in texts(list(stream))
+    assert stream.outcome is not None
+    assert stream.outcome.status == ("ok" if fault == "ok" else "fallback")
+    assert stream.outcome.usage.output_tokens > 0
+    assert not stream.outcome.attempts[-1].usage.estimated  # type: ignore[union-attr]
+
+
+async def test_an_async_stream_arrives_whole(models: list[dict[str, Any]], server: RunningServer) -> None:
+    server.script("first", "cut_after_role", "cut_after_role")
+    async with router(models) as r:
+        stream = r.astream(STEP)
+        assert "42" in texts([c async for c in stream])
+    assert stream.outcome is not None
+    assert stream.outcome.status == "fallback"
+
+
+def test_a_stream_cut_after_text_raises_with_the_text(models: list[dict[str, Any]], server: RunningServer) -> None:
+    server.script("first", "cut_stream")
+    with router(models) as r, pytest.raises(e.StreamBroken) as caught:
+        list(r.stream(Step(messages=[{"role": "user", "content": "Tell me a long story about a river."}])))
+    assert caught.value.partial.text
+    assert [record.model for record in server.requests] == ["first"]
+
+
+def test_closing_a_stream_early_closes_the_connection(models: list[dict[str, Any]], server: RunningServer) -> None:
+    server.script("first", "ok")
+    with router(models) as r, r.stream(STEP) as stream:
+        next(stream)
+    assert len(server.requests) == 1
+
+
+def test_two_event_loops_and_eight_threads_share_one_router(
+    models: list[dict[str, Any]], server: RunningServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING), router(models) as r:
+        answers = [asyncio.run(r.acomplete(STEP)).text for _ in range(2)]
+        with ThreadPoolExecutor(8) as threads:
+            answers += threads.map(lambda _: r.complete(STEP).text, range(8))
+    assert all("42" in text for text in answers)
+    assert len(server.requests) == 10
+    assert [record.getMessage() for record in caplog.records] == []
+
+
+def test_eight_event_loops_at_once_share_one_router(
+    pool: list[dict[str, Any]], server: RunningServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING), router(pool) as r, ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: asyncio.run(r.acomplete(STEP)).text, range(8)))
+    assert all("42" in text for text in answers)
+    assert len(server.requests) == 8
+    assert [record.getMessage() for record in caplog.records] == []
+
+
+def test_a_cancelled_call_leaves_no_stray_request(
+    models: list[dict[str, Any]], server: RunningServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.script("first", "timeout")
+
+    async def give_up(r: Router) -> None:
+        task = asyncio.create_task(r.acomplete(STEP))
+        await asyncio.to_thread(server.wait_for, lambda requests: len(requests) == 1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await r.aclose()
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(give_up(router(models)))
+    assert server.wait_for(lambda requests: requests[0].closed_early)
+    assert len(server.requests) == 1
+    assert [record.getMessage() for record in caplog.records] == []
+
+
+def test_when_every_model_is_down_the_error_names_them(models: list[dict[str, Any]], server: RunningServer) -> None:
+    for name in ("first", "second"):
+        server.script(name, *["server_error"] * 4)
+    with router(models) as r, pytest.raises(AllAttemptsFailedError) as caught:
+        r.complete(STEP)
+    assert [a.model for a in caught.value.attempts] == ["first", "first", "second", "second"]
+    assert "'first', 'second'" in str(caught.value)
+
+
+def test_a_key_that_is_not_set_is_named(models: list[dict[str, Any]]) -> None:
+    models = [{**model, "api_key": "env:TASKROUTER_TEST_KEY_THAT_IS_NOT_SET"} for model in models]
+    with router(models) as r, pytest.raises(ConfigurationError, match="TASKROUTER_TEST_KEY_THAT_IS_NOT_SET is not set"):
+        r.complete(STEP)
+
+
+def test_replay_answers_from_a_recording(tmp_path: Path) -> None:
+    recording = tmp_path / "r.jsonl.gz"
+    row = {"messages": STEP.messages, "outcomes": {"m": {"score": 1, "answer": "42", "input_tokens": 9}}}
+    recording.write_bytes(gzip.compress(json.dumps(row).encode()))
+    model = {"id": "m", "backend": "replay", "params": {"recording": str(recording)}, "context_tokens": 1000}
+    with Router([model]) as r:
+        outcome = r.complete(STEP)
+        assert (outcome.text, outcome.usage.input_tokens, outcome.cost_usd) == ("42", 9, None)
+        with pytest.raises(AllAttemptsFailedError, match="no recorded answer"):
+            r.complete(Step(messages=[{"role": "user", "content": "something else"}]))
+
+
+def test_a_broken_recording_is_named_with_its_line(tmp_path: Path) -> None:
+    recording = tmp_path / "r.jsonl"
+    recording.write_text('{"messages": [], "outcomes": {}}\n{"messages": []}\n')
+    model = {"id": "m", "backend": "replay", "params": {"recording": str(recording)}, "context_tokens": 1000}
+    with Router([model]) as r, pytest.raises(ConfigurationError, match=r"r\.jsonl:2"):
+        r.complete(STEP)

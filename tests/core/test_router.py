@@ -1,0 +1,316 @@
+"""The router from the outside: construction, decisions, rules, bad input."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskrouter import (
+    ConfigurationError,
+    Decision,
+    InvalidStepError,
+    ModelCard,
+    NoEligibleModelError,
+    PluginError,
+    Router,
+    Step,
+    StepContext,
+    hookimpl,
+)
+from taskrouter.profile import TASK_TYPES
+
+USER = [{"role": "user", "content": "Write a Python function that reverses a string."}]
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+
+
+def card(name: str, price: float | None = 1.0, quality: float | None = None, **fields: object) -> ModelCard:
+    data: dict[str, object] = {"id": name, "model": f"house/{name}", "context_tokens": 100_000, **fields}
+    if price is not None:
+        data |= {"input_usd_per_million": price, "output_usd_per_million": price * 4}
+    if quality is not None:
+        prior = {"mean": quality, "source": "our own test"}
+        data["quality"] = dict.fromkeys(TASK_TYPES, prior)
+    return ModelCard.model_validate(data)
+
+
+def pool() -> list[ModelCard]:
+    return [card("small", 0.1, 0.70), card("medium", 1.0, 0.895), card("large", 10.0, 0.90)]
+
+
+def step(**fields: object) -> Step:
+    return Step(messages=USER, **fields)  # type: ignore[arg-type]
+
+
+def test_safe_keeps_every_step_with_the_incumbent() -> None:
+    decision = Router(pool(), incumbent="large").route(step())
+    assert decision.model == "large"
+    assert decision.reason == "incumbent"
+    assert decision.propensity == 1.0
+
+
+def test_balanced_takes_the_cheapest_model_within_the_accepted_loss() -> None:
+    decision = Router(pool(), incumbent="large", policy="balanced").route(step(task_type="code_generation"))
+    assert decision.model == "medium"
+    assert decision.reason == "cheaper_within_loss"
+    assert decision.fallbacks[0] == "large"
+
+
+def test_balanced_stays_with_the_incumbent_on_an_unknown_task() -> None:
+    decision = Router(pool(), incumbent="large", policy="balanced").route(
+        Step(messages=[{"role": "user", "content": "zxqv"}])
+    )
+    assert decision.profile.task_type == "unknown"
+    assert (decision.model, decision.reason) == ("large", "incumbent_unknown_task")
+
+
+def test_balanced_stays_with_the_incumbent_where_no_figure_is_cited() -> None:
+    models = [card("small", 0.1), card("large", 10.0)]
+    decision = Router(models, incumbent="large", policy="balanced").route(step(task_type="planning"))
+    assert (decision.model, decision.reason) == ("large", "incumbent_no_evidence")
+
+
+def test_balanced_keeps_demanding_steps_with_the_incumbent() -> None:
+    router = Router(pool(), incumbent="large", policy={"name": "balanced", "demanding": 0.0})
+    assert router.route(step(task_type="planning")).reason == "incumbent_demanding"
+
+
+def test_economy_takes_the_cheapest_model_above_the_floor() -> None:
+    router = Router(pool(), incumbent="large", policy={"name": "economy", "quality_floor": 0.6})
+    decision = router.route(step(task_type="planning"))
+    assert (decision.model, decision.reason) == ("small", "cheapest_above_floor")
+
+
+def test_weights_find_the_best_weighted_sum_and_show_its_parts() -> None:
+    router = Router(pool(), incumbent="large", policy={"cost": 1.0})
+    decision = router.route(step(task_type="planning"))
+    assert decision.model == "small"
+    assert {part.name for part in decision.ranking[0].parts} == {"quality", "cost", "latency", "carbon"}
+    assert Router(pool(), incumbent="large", policy={"quality": 1.0}).route(step(task_type="chat")).model == "large"
+
+
+def test_a_model_of_unknown_price_is_never_chosen_to_save() -> None:
+    models = [card("mystery", None, 0.95), card("large", 10.0, 0.90)]
+    for policy in ("balanced", "economy"):
+        decision = Router(models, incumbent="large", policy=policy).route(step(task_type="planning"))
+        assert decision.model == "large"
+    row = next(r for r in decision.ranking if r.model == "mystery")
+    assert row.cost_usd is None
+
+
+def test_a_model_that_cannot_take_the_step_is_rejected_with_its_reason() -> None:
+    models = [
+        card("deaf", capabilities={"tools": False}),
+        card("unknown"),
+        card("able", capabilities={"tools": True}),
+    ]
+    decision = Router(models, incumbent="deaf").route(step(tools=[TOOL]))
+    assert decision.model == "able"
+    assert decision.reason == "incumbent_ineligible"
+    assert {(r.model, r.code) for r in decision.rejected} == {("deaf", "tools"), ("unknown", "tools")}
+    assert "capabilities.tools" in next(r.detail for r in decision.rejected if r.model == "unknown")
+
+
+def test_a_prompt_longer_than_every_window_is_refused_before_any_call() -> None:
+    with pytest.raises(NoEligibleModelError) as caught:
+        Router(pool(), incumbent="large").route(Step(messages=[{"role": "user", "content": "word " * 1_000_000}]))
+    assert {r.code for r in caught.value.rejections} == {"context_window"}
+    assert "1,250,000" in str(caught.value)
+
+
+def test_images_need_a_model_that_sees() -> None:
+    content = [{"type": "text", "text": "what is this?"}, {"type": "image_url", "image_url": {"url": "data:,"}}]
+    models = [card("blind", capabilities={"vision": False}), card("seeing", capabilities={"vision": True})]
+    decision = Router(models, incumbent="blind").route(Step(messages=[{"role": "user", "content": content}]))
+    assert decision.model == "seeing"
+
+
+def test_rules_declare_tighten_and_change_the_policy() -> None:
+    rules = [
+        {"name": "planner", "when": {"node": "plan*"}, "task_type": "planning", "policy": "economy"},
+        {"name": "europe", "when": {"tags": ["eu"]}, "regions": ["eu"]},
+    ]
+    models = [card("small", 0.1, 0.8), card("home", 5.0, 0.8, regions=["eu"]), card("large", 10.0, 0.9)]
+    router = Router(models, incumbent="large", rules=rules)
+    planned = router.route(step(context=StepContext(node="planner")))
+    assert (planned.profile.task_type, planned.model, planned.rule) == ("planning", "small", "planner")
+    pinned = router.route(step(context=StepContext(node="planner", tags={"eu"})))  # type: ignore[arg-type]
+    assert pinned.model == "home"
+    assert pinned.fallbacks == ()
+    assert router.route(step()).rule is None
+
+
+def test_two_rules_together_allow_only_what_both_allow() -> None:
+    rules = [{"name": "a", "use": ["small", "medium"]}, {"name": "b", "use": ["medium", "large"]}]
+    decision = Router(pool(), incumbent="large", rules=rules).route(step())
+    assert [row.model for row in decision.ranking] == ["medium"]
+
+
+def test_a_rule_may_limit_the_price_of_a_step() -> None:
+    models = [card("mystery", None), *pool()]
+    router = Router(models, incumbent="large", rules=[{"name": "cheap", "max_cost_usd": 0.001}])
+    decision = router.route(step(task_type="code_generation"))
+    assert decision.model == "small"
+    assert {(r.model, r.code) for r in decision.rejected} == {(m, "max_cost") for m in ("mystery", "medium", "large")}
+
+
+def test_the_caller_may_allow_some_models_only() -> None:
+    assert Router(pool(), incumbent="large").route(step(), use=["small"]).model == "small"
+    with pytest.raises(ConfigurationError, match="use: unknown model 'smal'"):
+        Router(pool(), incumbent="large").route(step(), use=["smal"])
+
+
+def test_a_decision_explains_itself_in_words_and_in_json() -> None:
+    decision = Router(pool(), incumbent="large", policy="balanced").route(step(task_type="planning"))
+    text = decision.explain()
+    for expected in ("medium", "within 2 points", "our own test", "incumbent large", "ranking"):
+        assert expected in text
+    document = decision.to_dict()
+    assert document["model"] == "medium"
+    assert [row["model"] for row in document["ranking"]] == ["medium", "large", "small"]
+    assert "Python function" not in text + str(document)
+
+
+def test_reprs_hold_no_content() -> None:
+    secret = Step(messages=[{"role": "user", "content": "my secret"}])
+    assert "my secret" not in repr(secret)
+    assert "my secret" not in repr(Router(pool(), incumbent="large").route(secret))
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.01, 50), st.floats(0, 1)), min_size=1, max_size=8),
+    st.sampled_from(["safe", "balanced", "economy", {"quality": 1, "cost": 1}, {"latency": 1}]),
+    st.sampled_from([*TASK_TYPES, None]),
+    st.data(),
+)
+def test_every_policy_ranks_exactly_the_eligible_models_and_falls_back_to_the_incumbent(
+    facts: list[tuple[float, float]], policy: object, task: str | None, data: st.DataObject
+) -> None:
+    models = [card(f"m{i}", price, quality) for i, (price, quality) in enumerate(facts)]
+    incumbent = data.draw(st.sampled_from([m.id for m in models]))
+    decision: Decision = Router(models, incumbent=incumbent, policy=policy).route(step(task_type=task))  # type: ignore[arg-type]
+    ranked = [row.model for row in decision.ranking]
+    assert sorted(ranked) == sorted(m.id for m in models)
+    assert ranked[0] == decision.model
+    assert sorted([decision.model, *decision.fallbacks]) == sorted(ranked)
+    if decision.model != incumbent:
+        assert decision.fallbacks[0] == incumbent
+    scores = [row.score for row in decision.ranking]
+    assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"models": [], "incumbent": "x"}, "no model to route to"),
+        ({"models": pool()}, "incumbent is missing.*small, medium, large"),
+        ({"models": pool(), "incumbent": "lage"}, "did you mean 'large'"),
+        ({"models": [card("a"), card("a")], "incumbent": "a"}, r"models\[1\].id: 'a' is taken twice"),
+        ({"models": ["openai/gpt-4o-mni"], "incumbent": None}, r"not in the catalogue \(did you mean"),
+        ({"models": [{"id": "a", "api_key": "sk-123"}]}, "env:NAME"),
+        ({"models": [{"id": "a", "input_usd_per_milion": 1}]}, "did you mean 'input_usd_per_million'"),
+        ({"models": [{"id": "a", "input_usd_per_million": -1}]}, "greater than or equal to 0"),
+        ({"models": [3]}, r"models\[0\] is a int"),
+        ({"models": "gpt-4o"}, "a list of models"),
+        ({"models": pool(), "incumbent": "large", "policy": "cheapest"}, "unknown name 'cheapest'; known: balanced"),
+        ({"models": pool(), "incumbent": "large", "policy": {"quality": 0}}, "at least one weight above zero"),
+        ({"models": pool(), "incumbent": "large", "policy": {"name": "safe", "max_los": 1}}, "did you mean 'max_loss'"),
+        ({"models": pool(), "incumbent": "large", "rules": [{"name": "r", "use": ["x"]}]}, r"rules\[0\] \('r'\).use"),
+        ({"models": pool(), "incumbent": "large", "rules": [{"name": "r", "task_type": "plan"}]}, "unknown task type"),
+        ({"models": [{"id": "a", "base_url": "http://x", "backend": "carrier"}]}, "unknown backend 'carrier'; known"),
+        ({"models": pool(), "incumbent": "large", "config": {"profiling": {"classifier": "x"}}}, "known: rules"),
+    ],
+)
+def test_a_wrong_construction_is_one_error_that_names_the_key(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Router(**arguments)  # type: ignore[arg-type]
+    assert re.search(message, str(caught.value)), str(caught.value)
+    assert "sk-123" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"messages": []}, "at least one message"),
+        ({"messages": "hello"}, "a list of messages"),
+        ({"messages": [{"content": "x"}]}, r"messages\[0\] is no message"),
+        ({"messages": [{"role": "boss", "content": "x"}]}, "role 'boss'"),
+        ({"messages": [{"role": "user", "content": 3}]}, r"messages\[0\]\['content'\] is a int"),
+        ({"messages": [{"role": "user", "content": [3]}]}, r"\['content'\]\[0\] is a int"),
+        ({"messages": [{"role": "assistant", "content": "", "tool_calls": [3]}]}, "tool_calls"),
+        ({"messages": USER, "tools": [{"name": "f"}]}, r"tools\[0\] is no tool"),
+        ({"messages": USER, "tools": [{"function": {"name": "f", "parameters": "x"}}]}, "'f'.*'parameters' is a str"),
+        ({"messages": USER, "task_type": "plannning"}, "planning"),
+    ],
+)
+def test_a_wrong_step_is_one_error_that_says_where(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidStepError) as caught:
+        Router(pool(), incumbent="large").route(Step(**fields))  # type: ignore[arg-type]
+    assert re.search(message, str(caught.value)), str(caught.value)
+
+
+def test_a_tool_schema_that_is_no_schema_is_found_before_the_provider_finds_it() -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "objekt"}}}
+    router = Router(pool(), incumbent="large")
+    with pytest.raises(InvalidStepError, match=r"tools\[0\] \('f'\): 'parameters' is no JSON Schema: at type"):
+        router.route(step(tools=[tool]))
+    with pytest.raises(InvalidStepError, match="response_schema is no JSON Schema"):
+        router.route(step(response_schema={"properties": 3}))
+
+
+def test_a_misspelt_hook_fails_when_the_router_is_built() -> None:
+    class Plugin:
+        @hookimpl
+        def taskrouter_decide(self) -> None:
+            """Misspelt."""
+
+    with pytest.raises(PluginError, match="taskrouter_decided"):
+        Router(pool(), incumbent="large", plugins=[Plugin()])
+
+
+def test_a_plugin_may_bring_a_policy_and_watch_decisions(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[str] = []
+
+    class Cheapest:
+        name = "cheapest"
+
+        def choose(self, slate):
+            from taskrouter.ports import Choice
+
+            return Choice([-(cost or 0.0) for cost in slate.costs], "cheapest", "it is the cheapest")
+
+    class Plugin:
+        @hookimpl
+        def taskrouter_selectors(self):
+            return {"cheapest": lambda config: Cheapest()}
+
+        @hookimpl
+        def taskrouter_decided(self, decision):
+            seen.append(decision.model)
+            raise RuntimeError("an observer's own trouble")
+
+    router = Router(pool(), incumbent="large", policy="cheapest", plugins=[Plugin()])
+    assert router.route(step()).model == "small"
+    assert seen == ["small"]
+    assert "a plugin failed" in caplog.text
+
+
+def test_two_plugins_may_not_offer_the_same_name() -> None:
+    class Plugin:
+        @hookimpl
+        def taskrouter_selectors(self):
+            return {"safe": lambda config: None}
+
+    with pytest.raises(PluginError, match="two plugins offer a policy named 'safe'"):
+        Router(pool(), incumbent="large", plugins=[Plugin()])
+
+
+def test_a_fault_deep_inside_a_tool_schema_is_left_to_the_provider(caplog: pytest.LogCaptureFixture) -> None:
+    parameters = {"type": "object", "properties": {"x": {"type": "any"}}}
+    router = Router([card("able", capabilities={"tools": True})])
+    for _ in range(2):
+        step_with_tool = step(tools=[{"type": "function", "function": {"name": "f", "parameters": parameters}}])
+        assert router.route(step_with_tool).model == "able"
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["Step.tools[0] ('f')"]

@@ -1,0 +1,170 @@
+"""Building a routed model: what is taken, what is told to the router, and what is refused in one clear error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from langchain.chat_models import init_chat_model
+from langchain_core.language_models.fake_chat_models import FakeListChatModel
+
+from langchain_taskrouter import RoutedChatModel
+from taskrouter import ConfigurationError, Router
+from taskrouter.simulator import RunningServer
+
+from .conftest import QUESTION, ModelOf, Routed
+
+MODELS: list[dict[str, Any]] = [{"id": name, "capabilities": {"tools": True}} for name in ("first", "second", "third")]
+
+
+def test_candidates_may_be_a_list_named_by_their_models(model_of: ModelOf) -> None:
+    model = RoutedChatModel([model_of("first"), model_of("second")], incumbent="second")
+    assert list(model.router.models) == ["first", "second"]
+    assert model.incumbent == "second"
+
+
+def test_a_single_candidate_is_the_incumbent(model_of: ModelOf) -> None:
+    assert RoutedChatModel({"only": model_of("first")}).invoke(QUESTION).text == "12 * 12 = 144"
+
+
+def test_the_catalogue_knows_what_the_name_says() -> None:
+    model = RoutedChatModel({"small": init_chat_model("gpt-4o-mini", model_provider="openai", api_key="any")})
+    card = model.router.models["small"]
+    assert card.model == "openai/gpt-4o-mini"
+    assert card.priced
+    assert card.capabilities.tools
+    assert card.context_tokens
+
+
+def test_facts_from_the_configuration_win(model_of: ModelOf) -> None:
+    facts = {"id": "only", "input_usd_per_million": 2.5, "tags": ["private"]}
+    card = RoutedChatModel({"only": model_of("first")}, config={"models": [facts]}).router.models["only"]
+    assert (card.input_usd_per_million, card.model, card.tags) == (2.5, "openai/first", {"private"})
+
+
+def test_a_model_nobody_knows_has_no_price(model_of: ModelOf) -> None:
+    model = RoutedChatModel({"only": model_of("first")})
+    assert not model.router.models["only"].priced
+    assert model.invoke(QUESTION).response_metadata["taskrouter"]["cost_usd"] is None
+
+
+def test_a_model_without_tools_is_never_given_any(routed: Routed, model_of: ModelOf, weather: Any) -> None:
+    model = routed(candidates={"first": FakeListChatModel(responses=["no"]), "second": model_of("second")})
+    assert model.invoke(QUESTION).text == "no"
+    message: Any = model.bind_tools([weather]).invoke("Use lookup for Oslo")
+    assert message.response_metadata["taskrouter"]["model"] == "second"
+
+
+def test_the_profile_is_what_all_candidates_can_do() -> None:
+    large = init_chat_model("gpt-4o", model_provider="openai", api_key="any", profile={"max_input_tokens": 128_000, "tool_calling": True, "structured_output": True, "name": "Large"})  # fmt: skip
+    small = init_chat_model("gpt-4o", model_provider="openai", api_key="any", profile={"max_input_tokens": 16_000, "tool_calling": True, "structured_output": False})  # fmt: skip
+    model = RoutedChatModel({"large": large, "small": small}, incumbent="large")
+    assert model.profile == {"max_input_tokens": 16_000, "tool_calling": True, "structured_output": False}
+
+
+def test_a_shared_router_serves_several_models(model_of: ModelOf) -> None:
+    router = Router(MODELS, "first")
+    both = RoutedChatModel({"first": model_of("first"), "second": model_of("second")}, router=router)
+    one = RoutedChatModel({"first": model_of("first")}, router=router)
+    assert both.router is one.router is router
+    for model in (both, one):
+        assert model.invoke(QUESTION).response_metadata["taskrouter"]["model"] == "first"
+
+
+def test_a_step_stays_among_the_candidates(model_of: ModelOf, server: RunningServer) -> None:
+    facts = {"base_url": server.base_url, "quality": {"general": {"mean": 0.9, "source": "test"}}}
+    models = [{**m, **facts, "input_usd_per_million": i, "output_usd_per_million": i} for i, m in enumerate(MODELS)]
+    router = Router(models, "third", policy="economy")
+    model = RoutedChatModel({"second": model_of("second"), "third": model_of("second")}, router=router)
+    assert router.route(_step()).model == "first"
+    assert model.invoke(QUESTION).response_metadata["taskrouter"]["model"] == "second"
+
+
+def _step() -> Any:
+    from taskrouter import Step
+
+    return Step(messages=[{"role": "user", "content": QUESTION}])
+
+
+def test_a_policy_may_differ_from_the_shared_routers(model_of: ModelOf) -> None:
+    router = Router(MODELS[:2], "first")
+    candidates = {"first": model_of("first"), "second": model_of("second")}
+    message = RoutedChatModel(candidates, policy="economy", router=router).invoke(QUESTION)
+    assert message.response_metadata["taskrouter"]["reason"] != RoutedChatModel(candidates, router=router).invoke(
+        QUESTION
+    ).response_metadata["taskrouter"]["reason"]
+
+
+def test_a_providers_own_tool_stays_with_the_incumbents_provider(
+    routed: Routed, model_of: ModelOf, server: RunningServer
+) -> None:
+    server.script("first", "server_error", "server_error")
+    other = FakeListChatModel(responses=["from elsewhere"])
+    model = routed(candidates={"first": model_of("first"), "second": other, "third": model_of("second")}, config=None)
+    native = {"type": "web_search_20250305", "name": "web_search"}
+    message: Any = model.bind_tools([native]).invoke(QUESTION)
+    assert message.response_metadata["taskrouter"]["model"] in ("first", "third")
+
+
+def test_fields_can_be_configured_at_run_time(routed: Routed) -> None:
+    from langchain_core.runnables import ConfigurableField
+
+    model = routed().configurable_fields(policy=ConfigurableField(id="policy"))
+    message = model.invoke(QUESTION, {"configurable": {"policy": "economy"}})
+    assert message.text == "12 * 12 = 144"
+
+
+BAD = {
+    "candidates is empty: give a chat model or more": {"candidates": {}},
+    "incumbent: unknown model 'frist'; the pool has first, second; did you mean 'first'": {"incumbent": "frist"},
+    "incumbent is missing": {"incumbent": None},
+    r"candidates\['first'\] is a int; it must be a chat model": {"candidates": {"first": 3}},
+    "candidates is a mapping from id to chat model, or a list of chat models, not a str": {"candidates": "gpt-4o"},
+    "unknown key 'retry'": {"config": {"retry": 3}},
+    "policy: unknown name 'cheap'": {"policy": "cheap"},
+    "models: 'third' is no candidate; the candidates are first, second": {"config": {"models": [{"id": "third"}]}},
+    "config and router are given together": {"router": Router(MODELS[:2], "first")},
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_a_wrong_argument_is_named(routed: Routed, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        routed(**BAD[message])
+
+
+def test_no_candidate_at_all_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="candidates is empty"):
+        RoutedChatModel()
+
+
+def test_an_id_taken_twice_is_named(model_of: ModelOf) -> None:
+    with pytest.raises(ConfigurationError, match=r"candidates\[1\]: the id 'first' is taken twice; give a mapping"):
+        RoutedChatModel([model_of("first"), model_of("first")])
+
+
+def test_a_wrapped_model_is_refused_with_the_reason(routed: Routed, model_of: ModelOf) -> None:
+    with pytest.raises(ConfigurationError, match="is a RunnableWithFallbacks.*retries and fallbacks are the router's"):
+        routed(candidates={"first": model_of("first").with_fallbacks([model_of("second")])})
+    with pytest.raises(ConfigurationError, match="is a RunnableRetry"):
+        routed(candidates={"first": model_of("first").with_retry()})
+
+
+@pytest.mark.parametrize(
+    ("ids", "incumbent", "message"),
+    [
+        (("first", "fourth"), None, "candidates: 'fourth' is not in the pool of the given router, which has first"),
+        (("second", "third"), None, "candidates: the incumbent of the given router, 'first', is missing"),
+        (("first", "second"), "second", "incumbent='second', but the given router's incumbent is 'first'"),
+    ],
+)
+def test_candidates_must_fit_a_shared_router(
+    model_of: ModelOf, ids: tuple[str, ...], incumbent: str | None, message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        RoutedChatModel({name: model_of(name) for name in ids}, incumbent, router=Router(MODELS, "first"))
+
+
+def test_a_litellm_string_that_nobody_knows_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="'openai/gpt-4o-minni' is not in the catalogue; did you mean"):
+        RoutedChatModel(["openai/gpt-4o-minni"])
