@@ -18,10 +18,15 @@ from pydantic import SecretStr
 from langchain_taskrouter import RoutedChatModel
 from taskrouter import simulator
 
-PRICES = {
-    "small": {"model": "sim-small", "input_usd_per_million": 0.10, "output_usd_per_million": 0.40},
-    "large": {"model": "sim-large", "input_usd_per_million": 3.00, "output_usd_per_million": 15.00},
-}
+SIMULATED: list[dict[str, Any]] = [
+    {"id": "sim-small", "input_usd_per_million": 0.10, "output_usd_per_million": 0.40},
+    {"id": "sim-large", "input_usd_per_million": 3.00, "output_usd_per_million": 15.00},
+]
+QUALITY = {"sim-small": 0.85, "sim-large": 0.95}  # invented: the catalogue knows the figures of real models
+
+
+def facts(model: dict[str, Any]) -> dict[str, Any]:
+    return {**model, "quality": {"general": {"mean": QUALITY[model["id"]], "source": "invented"}}}
 
 
 @tool
@@ -31,23 +36,19 @@ def opening_hours(place: str) -> str:
 
 
 def main() -> None:
-    with simulator.serve() as server:
-        candidates = {
-            "small": ChatOpenAI(model="sim-small", base_url=server.base_url, api_key=SecretStr("none")),
-            "large": ChatOpenAI(model="sim-large", base_url=server.base_url, api_key=SecretStr("none")),
-        }
+    with simulator.serve({"models": SIMULATED}) as server:
         model = RoutedChatModel(
-            candidates,
-            incumbent="large",
+            [ChatOpenAI(model=m["id"], base_url=server.base_url, api_key=SecretStr("none")) for m in SIMULATED],
+            incumbent="sim-large",
             policy="economy",
-            config={"models": [{"id": name, **facts} for name, facts in PRICES.items()]},
+            config={"models": [facts(model) for model in SIMULATED]},
         )
-        agent: Any = create_agent(model, [opening_hours], name="guide")
+        agent: Any = create_agent(model.for_node("guide", task="tool_use"), [opening_hours], name="guide")
         asked = "Use opening_hours: when is the museum open?"
         state = agent.invoke({"messages": [("user", asked)]})
         for message in state["messages"]:
             if account := message.response_metadata.get("taskrouter"):
-                print(f"{account['model']:<6} {account['reason']:<24} ${account['cost_usd']:.6f}")
+                print(f"{account['model']:<10} {account['reason']:<24} ${account['cost_usd']:.6f}")
         print("answer:", state["messages"][-1].text)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 import pytest
+from langchain.agents import create_agent
 from langchain_core.caches import InMemoryCache
-from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from pydantic import BaseModel, Field
 
+from langchain_taskrouter._history import history_for
 from taskrouter import ConfigurationError
 from taskrouter.simulator import RunningServer
 
@@ -83,7 +85,7 @@ async def test_tools_make_a_round_trip(routed: Routed, weather: Any) -> None:
 
 
 async def test_streamed_tool_calls_are_put_together(routed: Routed, weather: Any) -> None:
-    model = routed().bind_tools([weather])
+    model: Any = routed().bind_tools([weather])
     asked = "Use lookup: what is the weather in Oslo?"
     for whole in (joined(list(model.stream(asked))), joined([c async for c in model.astream(asked)])):
         (call,) = whole.tool_calls
@@ -99,7 +101,7 @@ def test_tools_given_by_hand_are_bound_too(routed: Routed, weather: Any) -> None
 
 def test_a_choice_made_after_binding_holds(routed: Routed, weather: Any) -> None:
     bound = routed().bind_tools([weather], tool_choice="any").bind(tool_choice="none")
-    assert not bound.invoke("Use lookup for Oslo").tool_calls  # type: ignore[attr-defined] # it is an AIMessage
+    assert not bound.invoke("Use lookup for Oslo").tool_calls
 
 
 @pytest.mark.parametrize("method", ["function_calling", "json_schema"])
@@ -122,6 +124,16 @@ async def test_structured_output_comes_with_the_raw_message(routed: Routed) -> N
     assert isinstance(found["parsed"], Person)
     assert found["parsing_error"] is None
     assert found["raw"].response_metadata["taskrouter"]["model"] == "first"
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_an_agent_gets_its_structured_response(routed: Routed, model_of: ModelOf, weather: Any, native: bool) -> None:
+    profile: Any = {"structured_output": native, "tool_calling": True}
+    model = routed(candidates={name: model_of(name, profile=profile) for name in ("first", "second")})
+    agent: Any = create_agent(model, [], response_format=Person)
+    state = agent.invoke({"messages": [("user", "name: Ada Lovelace, age: 36")]})
+    assert state["structured_response"].age == 36
+    assert bool(state["messages"][1].tool_calls) != native
 
 
 async def test_callbacks_see_one_run_for_each_call(routed: Routed, runs: Runs) -> None:
@@ -201,9 +213,39 @@ def test_a_candidate_that_does_not_stream_gives_one_chunk(routed: Routed, model_
     assert [call["name"] for call in called.tool_calls] == ["lookup"]
 
 
+async def test_a_candidates_own_callbacks_are_told_of_its_calls_alone(
+    routed: Routed, model_of: ModelOf, runs: Runs, server: RunningServer
+) -> None:
+    model = routed(candidates={"first": model_of("first", callbacks=[runs]), "second": model_of("second")})
+    model.invoke(QUESTION)
+    await model.ainvoke(QUESTION)
+    list(model.stream(QUESTION))
+    [chunk async for chunk in model.astream(QUESTION)]
+    assert (len(runs.started), len(runs.ended), len(runs.failed)) == (4, 4, 0)
+    assert "".join(runs.tokens) == ANSWER * 2
+    server.script("first", *["server_error"] * 4)  # type: ignore[arg-type] # literals
+    model.invoke(QUESTION)
+    await model.ainvoke(QUESTION)
+    list(model.stream(QUESTION))
+    [chunk async for chunk in model.astream(QUESTION)]
+    assert (len(runs.started), len(runs.ended), len(runs.failed)) == (8, 4, 4)
+
+
+def test_thoughts_of_another_model_are_not_replayed(routed: Routed, server: RunningServer) -> None:
+    thought = {"type": "thinking", "thinking": "so", "signature": "of another model"}
+    account = {"taskrouter": {"model": "second"}}
+    said = AIMessage([thought, {"type": "text", "text": "144"}], response_metadata=account)
+    messages = [HumanMessage("?"), said, HumanMessage(QUESTION)]
+    assert routed().invoke(messages).response_metadata["taskrouter"]["model"] == "first"
+    assert said.content[0] == thought
+    (kept,) = [m for m in history_for("first", messages) if isinstance(m, AIMessage)]
+    assert kept.content == [{"type": "text", "text": "144"}]
+    assert history_for("second", messages) is messages
+
+
 def test_tokens_are_counted_without_a_tokenizer(routed: Routed, weather: Any) -> None:
     model = routed()
-    messages = [HumanMessage("How many tokens may this be?")]
+    messages: list[BaseMessage] = [HumanMessage("How many tokens may this be?")]
     assert 5 <= model.get_num_tokens_from_messages(messages) <= 20
     assert model.get_num_tokens_from_messages(messages, tools=[weather]) > model.get_num_tokens_from_messages(messages)
     assert model.get_num_tokens("twelve chars") == 3

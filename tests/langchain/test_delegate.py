@@ -7,7 +7,7 @@ import inspect
 import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from langchain_taskrouter import _delegate
 from langchain_taskrouter.chat_model import RoutedChatModel
@@ -31,6 +31,10 @@ def test_langchain_core_has_what_we_call(name: str) -> None:
     assert list(inspect.signature(getattr(BaseChatModel, name)).parameters) == SIGNATURES[name]
 
 
+def test_a_model_still_describes_itself_for_the_cache() -> None:
+    assert isinstance(BaseChatModel._identifying_params, property)
+
+
 def test_all_four_ways_are_native() -> None:
     for name in ("_generate", "_agenerate", "_stream", "_astream"):
         assert name in vars(RoutedChatModel)
@@ -38,7 +42,7 @@ def test_all_four_ways_are_native() -> None:
 
 async def test_a_model_without_a_stream_of_its_own_is_called_whole() -> None:
     model = FakeListChatModel(responses=["said"], disable_streaming=True)
-    asked = [HumanMessage("?")]
+    asked: list[BaseMessage] = [HumanMessage("?")]
     (chunk,) = _delegate.stream(model, asked, None, {})
     (achunk,) = [chunk async for chunk in _delegate.astream(model, asked, None, {})]
     assert chunk.text == achunk.text == "said"
@@ -46,10 +50,7 @@ async def test_a_model_without_a_stream_of_its_own_is_called_whole() -> None:
 
 def test_a_whole_answer_keeps_its_tool_calls_as_a_chunk() -> None:
     class Caller(FakeListChatModel):
-        def _call(self, *args: object, **kwargs: object) -> AIMessage:  # type: ignore[override] # as later versions do
-            raise AssertionError
-
-        def _generate(self, messages, stop=None, run_manager=None, **kwargs):  # type: ignore[no-untyped-def] # a fake
+        def _generate(self, messages, stop=None, run_manager=None, **kwargs):
             from langchain_core.outputs import ChatGeneration, ChatResult
 
             message = AIMessage(

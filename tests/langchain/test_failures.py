@@ -31,6 +31,7 @@ async def answered(model: Runnable[Any, AIMessage], mode: str) -> AIMessage:
             return [chunk async for chunk in model.astream(QUESTION)][-1]
 
 
+FAILING: list[Any] = ["server_error"] * 5
 MODES = ["invoke", "ainvoke", "stream", "astream"]
 
 
@@ -48,13 +49,13 @@ async def test_a_dead_model_is_asked_once_and_left(
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_failing_model_gets_exactly_one_request(routed: Routed, server: RunningServer, mode: str) -> None:
-    server.script("first", *["server_error"] * 5)
+    server.script("first", *FAILING)
     await answered(routed(), mode)
     assert [r.model for r in server.requests] == ["first", "second"]
 
 
 def test_the_router_retries_instead_of_the_client(routed: Routed, server: RunningServer) -> None:
-    server.script("first", *["server_error"] * 5)
+    server.script("first", *FAILING)
     config = {"execution": {**FAST, "retries": 2, "backoff_max_s": 0.001}}
     message = routed(config=config).invoke(QUESTION)
     assert message.response_metadata["taskrouter"]["attempts"] == 4

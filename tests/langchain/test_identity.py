@@ -93,7 +93,7 @@ async def test_a_declaration_with_the_call_itself_is_seen(
 ) -> None:
     await call(watched, mode, {place: {"taskrouter": {"agent": "clerk", "node": "draft"}}, "tags": ["beta"]})
     context = context_of(watcher)
-    assert (context.agent, context.node, context.tags) == ("clerk", "draft", {"beta"})
+    assert (context.agent, context.node, context.tags) == ("clerk", "draft", frozenset({"beta"}))
 
 
 def test_a_declaration_survives_bind_tools(watched: Any, watcher: Watcher, weather: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from langchain_core.exceptions import ModelError
+from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import AIMessageChunk
 from langgraph.graph import END, START, MessagesState, StateGraph
 
@@ -144,3 +145,11 @@ async def test_a_cancelled_stream_is_not_followed_by_another(routed: Routed, ser
     with pytest.raises(asyncio.CancelledError):
         await call
     assert [r.model for r in server.requests] == ["first"]
+
+
+def test_a_chunk_that_calls_itself_the_last_carries_the_account(routed: Routed) -> None:
+    spoken = FakeListChatModel(responses=["yes"])
+    chunks = list(routed(candidates={"first": spoken}, config=None).stream(QUESTION))
+    assert [chunk.text for chunk in chunks] == ["y", "e", "s"]
+    assert ["taskrouter" in chunk.response_metadata for chunk in chunks] == [False, False, True]
+    assert chunks[-1].response_metadata["model_name"].endswith("first")

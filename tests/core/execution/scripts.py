@@ -126,7 +126,7 @@ class Play:
 
     @property
     def called(self) -> list[str]:
-        return [c.model for c in self.commands if hasattr(c, "model")]  # type: ignore[attr-defined]
+        return [c.model for c in self.commands if hasattr(c, "model")]
 
     @property
     def waits(self) -> list[float]:

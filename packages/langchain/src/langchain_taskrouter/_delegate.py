@@ -18,6 +18,8 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
+from langchain_taskrouter._callbacks import atold, atold_stream, own_handlers, told, told_stream
+
 Options = Mapping[str, Any]
 Messages = list[BaseMessage]
 
@@ -27,12 +29,19 @@ def generate(model: BaseChatModel, messages: Messages, stop: list[str] | None, o
 
     It gets no run manager: a model that streams on its own account would send tokens of an attempt that may fail.
     """
-    return model._generate_with_cache(messages, stop=stop, **options)  # noqa: SLF001 - see the module's docstring
+
+    def call() -> ChatResult:
+        return model._generate_with_cache(messages, stop=stop, **options)  # noqa: SLF001 - see the module's docstring
+
+    handlers = own_handlers(model)
+    return told(model, handlers, messages, call) if handlers else call()
 
 
 async def agenerate(model: BaseChatModel, messages: Messages, stop: list[str] | None, options: Options) -> ChatResult:
     """Do the same without blocking."""
-    return await model._agenerate_with_cache(messages, stop=stop, **options)  # noqa: SLF001 - see the module's docstring
+    call = model._agenerate_with_cache(messages, stop=stop, **options)  # noqa: SLF001 - see the module's docstring
+    handlers = own_handlers(model)
+    return await (atold(model, handlers, messages, call) if handlers else call)
 
 
 def stream(
@@ -44,7 +53,9 @@ def stream(
         return
     if model.rate_limiter is not None:
         model.rate_limiter.acquire(blocking=True)
-    yield from model._stream(messages, stop=stop, **options)  # noqa: SLF001 - see the module's docstring
+    chunks = model._stream(messages, stop=stop, **options)  # noqa: SLF001 - see the module's docstring
+    handlers = own_handlers(model)
+    yield from told_stream(model, handlers, messages, chunks) if handlers else chunks
 
 
 async def astream(
@@ -57,6 +68,8 @@ async def astream(
     if model.rate_limiter is not None:
         await model.rate_limiter.aacquire(blocking=True)
     chunks: Any = model._astream(messages, stop=stop, **options)  # noqa: SLF001 - see the module's docstring
+    if handlers := own_handlers(model):
+        chunks = atold_stream(model, handlers, messages, chunks)
     async with aclosing(chunks):
         async for chunk in chunks:
             yield chunk

@@ -69,7 +69,10 @@ class Request:
         binding = model.bind_tools(list(self.tools.given), **arguments)
         if not isinstance(binding, RunnableBinding):
             raise ConfigurationError(f"{type(model).__name__}.bind_tools returns no RunnableBinding")
-        return {**options, **binding.kwargs}
+        bound = {**options, **binding.kwargs}
+        if not bound.get("tools"):  # `create_agent` binds an empty list to get at `response_format`; OpenAI refuses it
+            bound.pop("tools", None)
+        return bound
 
 
 def _schema(response_format: Any) -> Mapping[str, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from typing import Any, NamedTuple
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
@@ -43,9 +43,10 @@ def result_view(result: ChatResult) -> ResponseView:
 def viewed(chunks: Iterator[ChatGenerationChunk]) -> Iterator[Viewed]:
     """Read the chunks of one stream."""
     counted: UsageMetadata | None = None
-    for chunk in chunks:
-        counted = _counted(counted, chunk)
-        yield Viewed(chunk, _chunk_view(chunk, counted))
+    with closing(chunks):  # type: ignore[type-var] # the streams of `_delegate` are generators
+        for chunk in chunks:
+            counted = _counted(counted, chunk)
+            yield Viewed(chunk, _chunk_view(chunk, counted))
 
 
 async def aviewed(chunks: AsyncIterator[ChatGenerationChunk]) -> AsyncIterator[Viewed]:

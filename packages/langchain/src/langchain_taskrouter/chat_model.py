@@ -20,6 +20,7 @@ from langchain_taskrouter._answer import Relay, annotated
 from langchain_taskrouter._candidates import Candidate, Candidates, cards, read_candidates, shared_profile, unwrapped
 from langchain_taskrouter._clients import LoopClients
 from langchain_taskrouter._errors import langchain_errors
+from langchain_taskrouter._history import history_for
 from langchain_taskrouter._identity import KEY, call_config, checked, identify
 from langchain_taskrouter._request import CONFIG, TOOLS, Request, without_own
 from langchain_taskrouter._tools import BoundTools, ToolSpec
@@ -93,7 +94,7 @@ class RoutedChatModel(BaseChatModel):
             candidate.id: {**candidate.given._identifying_params, **candidate.options}  # noqa: SLF001 - LangChain's key of a model
             for candidate in self._pool.values()
         }
-        policy = (self.policy or self.router.policy).name
+        policy = (self.policy or self.router.policy).model_dump(mode="json", exclude_none=True)
         return {"candidates": models, "incumbent": self.incumbent, "policy": policy}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
@@ -222,7 +223,7 @@ class RoutedChatModel(BaseChatModel):
         def call(model_id: str) -> ChatResult:
             candidate = self._pool[model_id]
             options = request.options_for(candidate, candidate.model)
-            return _delegate.generate(candidate.model, messages, stop, options)
+            return _delegate.generate(candidate.model, history_for(model_id, messages), stop, options)
 
         with langchain_errors():
             outcome = self.router.run(step, call, result_view, decision=decision)
@@ -241,7 +242,8 @@ class RoutedChatModel(BaseChatModel):
         async def call(model_id: str) -> ChatResult:
             candidate = self._pool[model_id]
             model = await self._clients.get(model_id, candidate.model)
-            return await _delegate.agenerate(model, messages, stop, request.options_for(candidate, model))
+            options = request.options_for(candidate, model)
+            return await _delegate.agenerate(model, history_for(model_id, messages), stop, options)
 
         with langchain_errors():
             outcome = await self.router.arun(step, call, result_view, decision=decision)
@@ -260,7 +262,7 @@ class RoutedChatModel(BaseChatModel):
         def open_stream(model_id: str) -> Iterator[Viewed]:
             candidate = self._pool[model_id]
             options = request.options_for(candidate, candidate.model)
-            return viewed(_delegate.stream(candidate.model, messages, stop, options))
+            return viewed(_delegate.stream(candidate.model, history_for(model_id, messages), stop, options))
 
         relay = Relay(self.router)
         with langchain_errors(), self.router.run_stream(step, open_stream, _seen, decision=decision) as stream:
@@ -282,7 +284,8 @@ class RoutedChatModel(BaseChatModel):
         async def open_stream(model_id: str) -> AsyncIterator[Viewed]:
             candidate = self._pool[model_id]
             model = await self._clients.get(model_id, candidate.model)
-            return aviewed(_delegate.astream(model, messages, stop, request.options_for(candidate, model)))
+            options = request.options_for(candidate, model)
+            return aviewed(_delegate.astream(model, history_for(model_id, messages), stop, options))
 
         relay = Relay(self.router)
         with langchain_errors():

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from importlib import import_module
 from inspect import isawaitable
 from typing import Any
@@ -36,14 +37,12 @@ class LiteLLMBackend:
 
     def stream(self, model: ModelConfig, step: Step, timeout_s: float | None) -> Iterator[Any]:
         """Open a stream of `ModelResponseStream` chunks."""
-        opened: Iterator[Any] = _litellm().completion(**_request(model, step, timeout_s, stream=True))
-        return opened
+        return _whole(_litellm().completion(**_request(model, step, timeout_s, stream=True)))
 
     async def astream(self, model: ModelConfig, step: Step, timeout_s: float | None) -> AsyncIterator[Any]:
         """Open a stream of `ModelResponseStream` chunks."""
         await self._enter_loop()
-        opened: AsyncIterator[Any] = await _litellm().acompletion(**_request(model, step, timeout_s, stream=True))
-        return opened
+        return _awhole(await _litellm().acompletion(**_request(model, step, timeout_s, stream=True)))
 
     def view(self, native: Any) -> ResponseView:
         """Read a completion or a chunk."""
@@ -58,6 +57,29 @@ class LiteLLMBackend:
 
     async def _enter_loop(self) -> None:
         await self._loops.get("clients", lambda: id(asyncio.get_running_loop()))
+
+
+def _whole(stream: Any) -> Iterator[Any]:
+    """Pass a stream on, and raise if it was cut off, which LiteLLM hides behind a finish reason of its own."""
+    with closing(getattr(stream, "completion_stream", None) or stream):
+        yield from stream
+    _check_finished(stream)
+
+
+async def _awhole(stream: Any) -> AsyncIterator[Any]:
+    try:
+        async for chunk in stream:
+            yield chunk
+    finally:
+        if (close := getattr(stream, "aclose", None)) is not None:
+            await close()
+    _check_finished(stream)
+
+
+def _check_finished(stream: Any) -> None:
+    seen = (getattr(stream, name, "stop") for name in ("received_finish_reason", "intermittent_finish_reason"))
+    if not any(seen):
+        raise ConnectionError("the stream ended without a finish reason")
 
 
 async def _close_clients_of(loop: int) -> None:
