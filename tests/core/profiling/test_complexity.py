@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from taskrouter.profile import FAMILIES
 from taskrouter.profiling.complexity import POINTS, PRIORS, complexity
+from taskrouter.profiling.text import words
 from taskrouter.step import Step
 
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
@@ -14,7 +15,8 @@ CONSTRAINTS = ["It must be short.", "Use only nouns.", "At most ten lines.", "Ne
 
 def rate(user, *, tools=(), schema=None, task_type="creative_writing", system="") -> tuple[float, tuple[str, ...]]:
     messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
-    return complexity(Step(messages=messages, tools=tools).view, tools, schema, task_type)
+    view = Step(messages=messages, tools=tools).view
+    return complexity(view, words(view), tools, schema, task_type)
 
 
 def test_every_task_type_has_a_prior():

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     ValidationError,
     field_validator,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from taskrouter.catalog.card import ModelCard, Probability
 from taskrouter.errors import ConfigurationError
-from taskrouter.profile import FAMILIES
+from taskrouter.profile import DOMAINS, FAMILIES
 
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+"""A time limit or a pause: more than nothing, at most a day."""
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -46,8 +51,36 @@ def _task_type(value: str) -> str:
 TaskType = Annotated[str, AfterValidator(_task_type)]
 
 
+def _domain(value: str) -> str:
+    if value not in DOMAINS:
+        raise ValueError(f"unknown domain {value!r}; known: {', '.join(sorted(DOMAINS))}")
+    return value
+
+
+def _language(value: str) -> str:
+    if not re.fullmatch("[a-z]{2,3}", value):
+        raise ValueError(f"{value!r} is no language code; write ISO 639-1, such as 'de'")
+    return value
+
+
+def _name(value: str) -> str:
+    if not value or value != value.strip() or not value.isprintable():
+        raise ValueError(f"{value!r} is no usable name: write one or more visible characters on one line")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+"""What people read in tables, traces and errors: not empty, no control characters, no space at its ends."""
+
+
+def _http_url(value: str) -> str:
+    if not re.match(r"https?://[^/\s]", value):
+        raise ValueError(f"{value!r} is no address; write it in full, such as 'http://localhost:8000/v1'")
+    return value
+
+
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class RouterSection(_Section):
@@ -64,11 +97,15 @@ class RouterSection(_Section):
 class ModelConfig(ModelCard):
     """`[[models]]`: a model of the pool, how to reach it, and card fields that override the catalogue's."""
 
-    model: str = ""
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    id: Name
+    """The name decisions use."""
+    model: Name = ""
     """LiteLLM-style model string; the `id` where it is left out."""
     backend: str | None = None
     """`litellm`, `openai`, `replay` or a plugin's; default: `openai` with a `base_url`, else `litellm`."""
-    base_url: str | None = None
+    base_url: Annotated[str, AfterValidator(_http_url)] | None = None
     """Address of an OpenAI-compatible server."""
     api_key: SecretReference | None = None
     params: dict[str, Any] = {}
@@ -77,7 +114,7 @@ class ModelConfig(ModelCard):
     @model_validator(mode="before")
     @classmethod
     def _model_defaults_to_id(cls, data: Any) -> Any:
-        if isinstance(data, Mapping) and not data.get("model") and "id" in data:
+        if isinstance(data, Mapping) and not data.get("model") and isinstance(data.get("id"), str):
             return {**data, "model": data["id"]}
         return data
 
@@ -127,23 +164,34 @@ class PolicyConfig(_Section):
     @model_validator(mode="before")
     @classmethod
     def _bare_weights(cls, data: Any) -> Any:
-        if isinstance(data, Mapping) and data and set(data) <= set(Weights.model_fields):
-            return {"name": "weighted", "weights": dict(data)}
-        return data
+        if not isinstance(data, Mapping) or not (weights := [key for key in data if key in Weights.model_fields]):
+            return data
+        if len(weights) < len(data):
+            raise ValueError(
+                f"{', '.join(map(repr, weights))}: weights stand alone, or in a table `weights` beside name = 'weighted'"
+            )
+        return {"name": "weighted", "weights": dict(data)}
 
     @model_validator(mode="after")
     def _weights_belong_to_weighted(self) -> Self:
         if (self.name == "weighted") != (self.weights is not None):
-            raise ValueError("name = 'weighted' and [policy.weights] go together")
+            raise ValueError("name = 'weighted' and a table `weights` go together")
         return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Describe the three ways to write a policy: a name, weights alone, or a table."""
+        weights = handler(Weights.__pydantic_core_schema__)
+        return {"anyOf": [{"type": "string", "description": "A policy by its name."}, weights, handler(schema)]}
 
     @classmethod
     def of(cls, spec: PolicyConfig | str | Mapping[str, Any]) -> PolicyConfig:
         """Read a policy as users write it: a name, weights, or a table."""
         if isinstance(spec, PolicyConfig):
             return spec
-        data = {"name": spec} if isinstance(spec, str) else spec
-        return validated(cls, data, where="policy")
+        if not isinstance(spec, str | Mapping):
+            raise ConfigurationError(f"policy is a {type(spec).__name__}; it must be a name, weights or a table")
+        return validated(cls, {"name": spec} if isinstance(spec, str) else spec, where="policy")
 
 
 class When(_Section):
@@ -153,8 +201,8 @@ class When(_Section):
     node: str | None = None
     tenant: str | None = None
     task_type: TaskType | None = None
-    domain: str | None = None
-    language: str | None = None
+    domain: Annotated[str, AfterValidator(_domain)] | None = None
+    language: Annotated[str, AfterValidator(_language)] | None = None
     tags: frozenset[str] = frozenset()
     """Tags that the step must all carry."""
     tools: bool | None = None
@@ -162,17 +210,32 @@ class When(_Section):
     max_complexity: Probability | None = None
     min_input_tokens: Annotated[int, Field(ge=0)] | None = None
 
+    @model_validator(mode="after")
+    def _some_complexity_fits(self) -> Self:
+        low, high = self.min_complexity, self.max_complexity
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"min_complexity {low:g} is above max_complexity {high:g}: no step can match")
+        return self
+
+    @property
+    def reads_profile(self) -> bool:
+        """Whether a condition can only be checked once the step has been profiled."""
+        return any(getattr(self, name) is not None for name in _OF_PROFILE)
+
+
+_OF_PROFILE = ("task_type", "domain", "language", "min_complexity", "max_complexity", "min_input_tokens")
+
 
 class RuleConfig(_Section):
     """`[[rules]]`: what holds for the steps that match. Later rules add to earlier ones; constraints only tighten."""
 
-    name: str
+    name: Name
     when: When = When()
     task_type: TaskType | None = None
     """Declare the task type of matching steps."""
     policy: PolicyConfig | None = None
     """Use another policy. A name is enough."""
-    use: tuple[str, ...] | None = None
+    use: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """Only these models."""
     avoid: frozenset[str] = frozenset()
     """None of these models."""
@@ -192,15 +255,9 @@ class RuleConfig(_Section):
 
     @model_validator(mode="after")
     def _declares_from_context_only(self) -> Self:
-        when = self.when
-        if self.task_type and (
-            when.task_type
-            or when.domain
-            or when.language
-            or when.min_complexity is not None
-            or when.max_complexity is not None
-        ):
-            raise ValueError("a rule that declares `task_type` may only look at the step's context, not its profile")
+        declares = "task_type" if self.task_type else "sensitivity" if self.sensitivity else None
+        if declares and self.when.reads_profile:
+            raise ValueError(f"a rule that declares `{declares}` may only look at the step's context, not its profile")
         return self
 
 
@@ -268,6 +325,8 @@ class RouterConfig(_Section):
         """
         if isinstance(source, Mapping):
             return validated(cls, source, where="configuration")
+        if not isinstance(source, str | Path):
+            raise ConfigurationError(f"a configuration is a path or a mapping, not a {type(source).__name__}")
         path = Path(source)
         return validated(cls, read_toml(path), where=str(path))
 
@@ -279,12 +338,24 @@ def read_toml(path: Path) -> dict[str, Any]:
         ConfigurationError: there is no such file, or it is not TOML; the message names line and column.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise ConfigurationError(f"{path}: cannot be read: {reason}") from error
+        return tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: not valid TOML: {error}") from error
+    except RecursionError:
+        raise ConfigurationError(f"{path}: not valid TOML: it is nested too deeply") from None
+
+
+def read_text(path: Path) -> str:
+    """Read a text file that a user has named.
+
+    Raises:
+        ConfigurationError: there is no such file, or it is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")  # some editors put a mark before the text
+    except (OSError, ValueError) as error:
+        named = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "the path is not valid"
+        raise ConfigurationError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or named}") from error
 
 
 def validated(cls: type[M], data: Any, *, where: str) -> M:
@@ -292,30 +363,47 @@ def validated(cls: type[M], data: Any, *, where: str) -> M:
     try:
         return cls.model_validate(data)
     except ValidationError as error:
-        problems = "; ".join(_problem(cls, item) for item in error.errors(include_url=False, include_input=False))
-        raise ConfigurationError(f"{where}: {problems}") from None
+        found = error.errors(include_url=False, include_input=False)
+        raise ConfigurationError(f"{where}: {'; '.join(_problem(cls, item) for item in found)}") from None
+
+
+_IN_WORDS = {
+    "missing": "is missing",
+    "string_type": "must be text",
+    "tuple_type": "must be a list",
+    "frozen_set_type": "must be a list",
+    "dict_type": "must be a table",
+    "model_type": "must be a table",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "too_short": "must not be empty",
+}
+"""For pydantic's messages that speak of Python where users write TOML."""
 
 
 def _problem(cls: type[BaseModel], item: Mapping[str, Any]) -> str:
     location = item["loc"]
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".") or "value"
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
     if item["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(location[-1]), _keys(cls, location[:-1]), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "; remove it"
-        return f"unknown key {key!r}{hint}"
+        known = _keys(cls, location[:-1])
+        near = difflib.get_close_matches(str(location[-1]), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(sorted(known))}"
+        return f"unknown key {key!r}; {hint}"
     message = str(item["msg"]).removeprefix("Value error, ")
-    return f"{key!r}: {message}"
+    said = _IN_WORDS.get(item["type"]) or message.replace("Input should be", "must be", 1)
+    return f"{key!r}: {said}" if key else said
 
 
 def _keys(cls: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
     """Names of the fields at that place, for a suggestion."""
     model: Any = cls
-    for part in location:
-        if isinstance(part, int):
-            continue
+    parts = iter(part for part in location if not isinstance(part, int))
+    for part in parts:
         field = getattr(model, "model_fields", {}).get(part)
         if field is None:
             return []
         inner = field.annotation
+        if get_origin(inner) is dict:
+            next(parts, None)  # the user's own key
         model = next((a for a in (inner, *get_args(inner)) if isinstance(a, type) and issubclass(a, BaseModel)), None)
     return list(getattr(model, "model_fields", {}))

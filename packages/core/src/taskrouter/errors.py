@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 class TaskRouterError(Exception):
     """The root of the tree: catch this to catch all of ours and nothing else."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let errors travel between processes, whatever arguments their constructors take."""
+        return _rebuild, (type(self), self.args, self.__dict__)
+
 
 class ConfigurationError(TaskRouterError):
     """A setting, a model card, a file or an argument is wrong; the message names the key or the file."""
@@ -112,9 +116,6 @@ class ModelCallError(ExecutionError):
         if retry_after_s is not None:
             parts.append(f"and asked to retry after {retry_after_s:g} s")
         super().__init__(" ".join(parts))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.args, self.__dict__)
 
 
 class RateLimited(ModelCallError):  # noqa: N818 - the name is a contract
@@ -219,6 +220,10 @@ class AllAttemptsFailedError(ExecutionError, ExceptionGroup[ModelCallError]):
     def __init__(self, errors: Sequence[ModelCallError], attempts: Sequence[Attempt]) -> None:
         """Accept what `__new__` has used: an exception group is built there."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Build the group anew: its errors are fixed in `__new__`."""
+        return type(self), (self.exceptions, self.attempts), self.__dict__
+
     def derive(self, excs: Sequence[Any], /) -> AllAttemptsFailedError:  # type: ignore[override]
         """Return the same failure with a part of its errors, as `split` and `except*` ask for."""
         return AllAttemptsFailedError(list(excs), self.attempts)
@@ -228,7 +233,7 @@ class FeedbackError(TaskRouterError):
     """A feedback could not be taken: an unknown decision, a score out of range."""
 
 
-def _rebuild(cls: type[ModelCallError], args: tuple[Any, ...], state: Mapping[str, Any]) -> ModelCallError:
+def _rebuild(cls: type[TaskRouterError], args: tuple[Any, ...], state: Mapping[str, Any]) -> TaskRouterError:
     error = cls.__new__(cls)
     error.args = args
     error.__dict__.update(state)

@@ -35,16 +35,26 @@ def load_plugins(extra: Iterable[object] = ()) -> pluggy.PluginManager:
     for name, plugin in _installed():
         manager.register(plugin, name)
     for plugin in extra:
-        try:
-            manager.register(plugin)
-        except ValueError as error:
-            raise PluginError(f"plugin {plugin!r} cannot be registered: {error}") from error
+        _register(manager, plugin)
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         known = ", ".join(sorted(name for name in vars(hookspecs) if name.startswith(f"{PROJECT}_")))
         raise PluginError(f"{error}; known hooks: {known}") from error
     return manager
+
+
+def _register(manager: pluggy.PluginManager, plugin: object) -> None:
+    if isinstance(plugin, type):
+        raise PluginError(f"plugin {plugin.__name__} is a class: pass an object, {plugin.__name__}()")
+    if manager.is_registered(plugin):
+        raise PluginError(f"plugin {plugin!r} is given twice")
+    try:
+        manager.register(plugin)
+    except pluggy.PluginValidationError as error:
+        raise PluginError(f"plugin {plugin!r} cannot be registered: {error}") from error
+    if not manager.get_hookcallers(plugin):
+        raise PluginError(f"plugin {plugin!r} implements no hook: mark its methods with @taskrouter.hookimpl")
 
 
 @cache
@@ -62,10 +72,12 @@ def offered(collected: Iterable[Mapping[str, Any]], what: str) -> dict[str, Any]
     """Join what the plugins offer under one kind of name.
 
     Raises:
-        PluginError: two plugins offer the same name.
+        PluginError: two plugins offer the same name, or one offers no mapping.
     """
     joined: dict[str, Any] = {}
     for part in collected:
+        if not isinstance(part, Mapping):
+            raise PluginError(f"a plugin offers a {type(part).__name__}; it must be a mapping from name to {what}")
         for name, value in part.items():
             if name in joined:
                 raise PluginError(f"two plugins offer a {what} named {name!r}: rename one of them")

@@ -14,6 +14,7 @@ ModelSpec: TypeAlias = ModelCard | Mapping[str, Any] | str
 
 Models: TypeAlias = Iterable[ModelSpec] | Mapping[str, ModelSpec]
 
+_WANTED = "it must be a ModelCard, a table or a model string"
 _NO_FACTS = {"id", "model", "backend", "api_key", "params", "tags"}
 
 
@@ -23,8 +24,8 @@ def build_pool(models: Models, catalog: Catalog) -> tuple[ModelConfig, ...]:
     Raises:
         ConfigurationError: no model, an id taken twice, or a model of which nothing is known.
     """
-    if isinstance(models, str | ModelCard):
-        raise ConfigurationError(f"models is a list of models or a mapping from id to model, not {models!r}")
+    if isinstance(models, str | bytes | ModelCard) or not isinstance(models, Iterable):
+        raise ConfigurationError(f"models must be a list of models or a mapping from id to model: {models!r:.80}")
     specs = [_with_id(*item) for item in models.items()] if isinstance(models, Mapping) else list(models)
     pool = tuple(_completed(_read(spec, position), position, catalog) for position, spec in enumerate(specs))
     if not pool:
@@ -41,22 +42,27 @@ def _with_id(key: str, spec: ModelSpec) -> ModelSpec:
     if isinstance(spec, str):
         return {"id": key, "model": spec}
     if isinstance(spec, ModelCard):
-        return spec.model_copy(update={"id": key})
-    return {**spec, "id": key}
+        return {**_given(spec), "id": key}
+    if isinstance(spec, Mapping):
+        return {**spec, "id": key}
+    raise ConfigurationError(f"models[{key!r}] is a {type(spec).__name__}; {_WANTED}")
 
 
 def _read(spec: ModelSpec, position: int) -> ModelConfig:
     if isinstance(spec, ModelConfig):
         return spec
     if isinstance(spec, str):
-        return ModelConfig(id=spec, model=spec)
-    if isinstance(spec, ModelCard):
-        return ModelConfig(**{name: getattr(spec, name) for name in spec.model_fields_set})
-    if isinstance(spec, Mapping):
-        return validated(ModelConfig, spec, where=f"models[{position}]")
-    raise ConfigurationError(
-        f"models[{position}] is a {type(spec).__name__}; it must be a ModelCard, a table or a model string"
-    )
+        spec = {"id": spec}
+    elif isinstance(spec, ModelCard):
+        spec = _given(spec)
+    elif not isinstance(spec, Mapping):
+        raise ConfigurationError(f"models[{position}] is a {type(spec).__name__}; {_WANTED}")
+    return validated(ModelConfig, spec, where=f"models[{position}]")
+
+
+def _given(card: ModelCard) -> dict[str, Any]:
+    """What the card says itself, so that the catalogue may still say the rest."""
+    return {name: getattr(card, name) for name in card.model_fields_set}
 
 
 def _completed(model: ModelConfig, position: int, catalog: Catalog) -> ModelConfig:

@@ -49,6 +49,8 @@ class Slate:
     profile: TaskProfile
     cards: Sequence[ModelCard]
     quality: Sequence[QualityEstimate]
+    losses: Sequence[float]
+    """Expected quality minus the incumbent's, always below 0: the score of a model that may not replace it."""
     costs: Sequence[float | None]
     """Expected price of the step in US dollars; None where unknown."""
     incumbent: int | None

@@ -104,6 +104,8 @@ class Router:
         self._policy = config.policy if policy is None else PolicyConfig.of(policy)
         given_rules = config.rules if rules is None else rules
         self._rule_configs = tuple(_rule(rule, position) for position, rule in enumerate(given_rules))
+        self._default_selector: Selector | None = None
+        self._default_selector = self._selector(self._policy)
         self._check_references()
 
         classifiers = offered(self._plugins.hook.taskrouter_classifiers(), "classifier")
@@ -374,6 +376,8 @@ class Router:
         return decision, engine, observer
 
     def _selector(self, config: PolicyConfig) -> Selector:
+        if config is self._policy and self._default_selector is not None:
+            return self._default_selector  # hashing a configuration takes longer than choosing a model
         selector = self._selectors.get(config)
         if selector is None:
             factory = _named(self._selector_factories, config.name, "policy")
@@ -389,7 +393,6 @@ class Router:
 
     def _check_references(self) -> None:
         """Find wrong names now, when the router is built, and not when a rule first matches."""
-        self._selector(self._policy)
         for position, rule in enumerate(self._rule_configs):
             where = f"rules[{position}] ({rule.name!r})"
             if rule.use is not None:

@@ -6,8 +6,10 @@ by some providers, so the agent that lives with it goes on working, and a warnin
 
 from __future__ import annotations
 
+import json
 import logging
 import marshal
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -39,23 +41,54 @@ class SchemaCheck:
             self._check(step.response_schema, "Step.response_schema")
 
     def _check(self, schema: Any, where: str) -> None:
+        if not isinstance(schema, Mapping):
+            raise InvalidStepError(f"{where} is a {type(schema).__name__}; {_hint(schema)}")
         try:
             # The plain version 2 format: no references, so equal schemas give equal bytes. It is only ever compared.
             key = marshal.dumps(schema, 2)
-        except ValueError:
-            raise InvalidStepError(f"{where} holds values that are no JSON") from None
+        except ValueError:  # a mapping that is no dict: rarer, so it may cost more
+            key = json.dumps(_plain(schema, where)).encode()
         if key in self._valid:
             return
-        # Imported here because it takes longer than the rest of the router, and many applications have no tools.
-        jsonschema = import_module("jsonschema")
-        try:
-            jsonschema.validators.validator_for(schema).check_schema(schema)
-        except jsonschema.SchemaError as error:
-            place = "/".join(str(part) for part in error.absolute_path) or "its top"
-            problem = f"{where} is no JSON Schema: at {place}: wrong {error.validator!r}"
-            if len(error.absolute_path) <= 1:
-                raise InvalidStepError(problem) from None
-            logger.warning("%s; some providers will refuse it", problem)
+        _validate(_plain(schema, where), where)
         if len(self._valid) >= _MANY:
             self._valid.clear()
         self._valid.add(key)
+
+
+def _validate(schema: Mapping[str, Any], where: str) -> None:
+    # Imported here because it takes longer than the rest of the router, and many applications have no tools.
+    jsonschema = import_module("jsonschema")
+    if not isinstance(schema.get("$schema", ""), str):
+        raise InvalidStepError(f"{where} is no JSON Schema: at $schema: wrong 'type'")
+    dialect = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
+    try:
+        dialect.check_schema(schema)
+    except jsonschema.SchemaError as error:
+        place = "/".join(str(part) for part in error.absolute_path) or "its top"
+        problem = f"{where} is no JSON Schema: at {place}: wrong {error.validator!r}"
+        if len(error.absolute_path) <= 1:
+            raise InvalidStepError(problem) from None
+        logger.warning("%s; some providers will refuse it", problem)
+
+
+def _plain(schema: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the schema as the JSON that clients will send: tuples are lists, every mapping is an object."""
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(schema, default=_object))
+    except (TypeError, ValueError, RecursionError) as error:
+        deep = isinstance(error, RecursionError) or "Circular" in str(error)
+        what = "refers to itself or is nested too deeply" if deep else "holds values that are no JSON"
+        raise InvalidStepError(f"{where} {what}") from None
+    return plain
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(type(value).__name__)
+
+
+def _hint(value: object) -> str:
+    model = isinstance(value, type) and hasattr(value, "model_json_schema")
+    return "pass its `model_json_schema()`" if model else "it must be a JSON Schema, as a mapping"

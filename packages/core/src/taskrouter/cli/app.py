@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -33,12 +35,22 @@ def build() -> typer.Typer:
 
 def main() -> None:
     """Run the command line. Exit code 2 for usage and configuration, 1 for a run that failed."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a sign still shows the rest
     try:
         build()()
     except TaskRouterError as error:
-        err.print(f"taskrouter: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         usage = isinstance(error, ConfigurationError | InvalidStepError | FeedbackError)
-        sys.exit(USAGE_ERROR if usage else FAILED_RUN)
+        _fail(str(error), USAGE_ERROR if usage else FAILED_RUN)
+    except OSError as error:
+        _fail(error.strerror or str(error), FAILED_RUN)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    line = " ".join(message.split())
+    err.print(f"taskrouter: {line}", style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(code)
 
 
 def _version(wanted: bool) -> None:

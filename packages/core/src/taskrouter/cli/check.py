@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import os
 from typing import Annotated, Any
 
 import typer
 
 from taskrouter.cli.output import JsonOption, emit_json, out
-from taskrouter.cli.pools import ConfigOption, load_config
+from taskrouter.cli.pools import ConfigOption, build_router, load_config
 from taskrouter.config import ModelConfig, RouterConfig
 from taskrouter.router import Router
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def register(app: typer.Typer) -> None:
@@ -26,10 +27,10 @@ def check(
 ) -> None:
     """Check a configuration: every key, every model, every reference to the environment."""
     if schema:
-        typer.echo(jsonlib.dumps(RouterConfig.model_json_schema(), indent=2))
+        emit_json({"$schema": DIALECT, **RouterConfig.model_json_schema()})
         return
     settings, origin = load_config(config)
-    router = Router.from_config(settings)
+    router = build_router(settings, origin)
     findings = [finding for model in router.models.values() for finding in _findings(model)]
     if json:
         emit_json(_document(router, origin, findings))
@@ -39,6 +40,7 @@ def check(
         f"policy {router.policy.name!r}, {len(settings.rules)} rules.",
         markup=False,
         highlight=False,
+        soft_wrap=True,
     )
     for finding in findings:
         out.print(f"  note: {finding}", markup=False, highlight=False, soft_wrap=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich import box
 from rich.table import Table
 
 from taskrouter import simulator
@@ -25,6 +26,16 @@ from taskrouter.ports import Demo
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 
+_LOOK: dict[str, Any] = {"title_justify": "left", "box": box.SIMPLE_HEAD, "pad_edge": False, "padding": 0}
+"""Narrow enough for a terminal of 80 columns."""
+_SHORT = {
+    "cheaper_within_loss": "within loss",
+    "cheapest_above_floor": "above floor",
+    "incumbent_no_cheaper": "none cheaper",
+    "incumbent_unknown_task": "unknown task",
+    "incumbent_no_evidence": "no evidence",
+    "incumbent_demanding": "demanding",
+}
 POLICIES = ("safe", "balanced", "economy")
 
 
@@ -60,7 +71,7 @@ def demo(
         return
     _show(main, others)
     if live is None:
-        err.print("Simulated models at ten times their stated speed; prices and skills are invented.", style="dim")
+        err.print("Simulated models, ten times faster than stated; prices and quality are invented.", style="dim")
     err.print(f"trace   {trace}\nreport  {report}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -119,24 +130,28 @@ def _progress(outcome: Outcome[Any]) -> None:
 
 
 def _show(main: Run, others: Sequence[Run]) -> None:
-    steps = Table(title="Every step", title_justify="left")
-    for name in ("#", "agent/node", "task type", "model", "why"):
-        steps.add_column(name, overflow="fold")
-    for name in ("tries", "tokens", "cost", "latency"):
+    steps = Table(title="Every step", **_LOOK)
+    steps.add_column("#")
+    steps.add_column("node", no_wrap=True)
+    steps.add_column("task type", no_wrap=True)
+    steps.add_column("model", no_wrap=True)
+    for name in ("tries", "tokens", "cost", "time"):
         steps.add_column(name, justify="right", no_wrap=True)
+    steps.add_column("why", no_wrap=True)
     for number, outcome in enumerate(main.outcomes, start=1):
         row = step_row(number, outcome)
         steps.add_row(
-            *(str(row[key]) for key in ("step", "where", "task_type", "model", "why", "attempts")),
+            *(str(row[key]) for key in ("step", "node", "task_type", "model", "attempts")),
             f"{row['input_tokens']}+{row['output_tokens']}",
             usd(row["cost_usd"]),
             f"{row['latency_s']:.2f} s",
+            "fell back" if outcome.status == "fallback" else _SHORT.get(row["why"], row["why"].replace("_", " ")),
         )
     out.print(steps)
-    totals = Table(title="The run against the alternatives", title_justify="left")
+    totals = Table(title="The run against the alternatives", **_LOOK)
     for name in ("run", "kind", "result"):
         totals.add_column(name)
-    for name in ("cost", "vs incumbent", "time"):
+    for name in ("cost", "vs incumbent", "model time"):
         totals.add_column(name, justify="right")
     incumbent = main.outcomes[0].decision.incumbent
     reference = next((run.cost_usd for run in others if run.kind == "single model" and run.name == incumbent), None)
@@ -147,10 +162,14 @@ def _show(main: Run, others: Sequence[Run]) -> None:
             run.error or "answered",
             usd(run.cost_usd) if run.outcomes else "-",
             _relative(run, reference),
-            f"{run.wall_s:.1f} s",
+            f"{_busy_s(run):.2f} s",
             style="bold" if run is main else None,
         )
     out.print(totals)
+
+
+def _busy_s(run: Run) -> float:
+    return sum(outcome.latency_s for outcome in run.outcomes)
 
 
 def _relative(run: Run, reference: float | None) -> str:

@@ -50,7 +50,9 @@ def _steps(run: Run) -> str:
     rows = []
     for number, outcome in enumerate(run.outcomes, start=1):
         line = step_row(number, outcome)
-        texts = [str(line[key]) for key in ("step", "where", "task_type", "model", "why")]
+        where = "/".join(part for part in (line["agent"], line["node"]) if part)
+        why = line["why"].replace("_", " ")
+        texts = [str(line["step"]), where, line["task_type"], line["model"], why]
         numbers = [
             str(line["attempts"]),
             f"{line['input_tokens']:,}",

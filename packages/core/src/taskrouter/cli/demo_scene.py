@@ -21,7 +21,7 @@ from taskrouter.router import Router
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
-TASK = "Explain to a new user how TaskRouter decides where a step goes, and write a function that adds up a run's cost."
+TASK = "Explain to a new user how TaskRouter decides where a step goes, and write a function that sums the cost of a run."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,10 +164,11 @@ def step_row(number: int, outcome: Outcome[Any]) -> dict[str, Any]:
     decision, context = outcome.decision, outcome.decision.context
     return {
         "step": number,
-        "where": "/".join(part for part in (context.agent, context.node) if part) or "-",
+        "agent": context.agent,
+        "node": context.node or "-",
         "task_type": decision.profile.task_type,
         "model": outcome.model,
-        "why": decision.reason if outcome.status == "ok" else f"fallback from {decision.model}",
+        "why": decision.reason if outcome.status == "ok" else f"{decision.model} failed, fell back",
         "attempts": len(outcome.attempts),
         "input_tokens": outcome.usage.input_tokens,
         "output_tokens": outcome.usage.output_tokens,

@@ -51,7 +51,12 @@ def models(
     more = f"{len(shown)} of " if len(shown) < len(cards) else ""
     hint = "; --limit 0 shows all" if more else ""
     count = f"{more}{len(cards)} model{'' if len(cards) == 1 else 's'}{hint}"
-    err.print(f"{count}. Facts from {' and '.join(catalog.sources)}, {catalog.as_of}.", style="dim", markup=False)
+    err.print(
+        f"{count}. Facts from {' and '.join(catalog.sources)}, {catalog.as_of}.",
+        style="dim",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _known(catalog: Catalog, pattern: str | None) -> list[ModelCard]:

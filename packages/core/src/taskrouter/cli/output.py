@@ -24,9 +24,9 @@ def emit_json(document: Mapping[str, Any]) -> None:
 
 
 def usd(amount: float | None) -> str:
-    """Money for people: four significant digits, and `unknown` where it is not known."""
+    """Money for people: about three significant digits, and `unknown` where it is not known."""
     if amount is None:
         return "unknown"
-    return (
-        f"${amount:.2f}" if amount >= 100 else f"${amount:.4g}" if amount >= 0.0001 or amount == 0 else f"${amount:.2e}"
-    )
+    if amount == 0 or amount >= 0.01:
+        return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}"
+    return f"${amount:.6f}" if amount >= 0.000001 else f"${amount:.1e}"

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from taskrouter.config import PolicyConfig, RouterConfig
+from taskrouter.errors import ConfigurationError
+from taskrouter.router import Router
 
 CONFIG_FILE = Path("taskrouter.toml")
 
@@ -40,5 +42,17 @@ def with_policy(config: RouterConfig, policy: str | None) -> RouterConfig:
     """Return the configuration with another policy, if one is named."""
     if policy is None:
         return config
-    kept = {name: getattr(config.policy, name) for name in ("max_loss", "quality_floor", "demanding")}
+    kept = config.policy.model_dump(exclude={"name", "weights"})
+    if policy == config.policy.name:
+        return config
     return config.model_copy(update={"policy": PolicyConfig.of({**kept, "name": policy})})
+
+
+def build_router(config: RouterConfig, origin: str) -> Router:
+    """Build the router; what is wrong with it is said of the file that it comes from."""
+    try:
+        return Router.from_config(config)
+    except ConfigurationError as error:
+        if type(error) is not ConfigurationError:
+            raise
+        raise ConfigurationError(f"{origin}: {error}") from error

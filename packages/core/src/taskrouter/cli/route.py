@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from taskrouter.cli.output import JsonOption, emit_json, err, out
-from taskrouter.cli.pools import ConfigOption, load_config, with_policy
+from taskrouter.cli.pools import ConfigOption, build_router, load_config, with_policy
+from taskrouter.config import read_text
 from taskrouter.errors import ConfigurationError
-from taskrouter.router import Router
 from taskrouter.step import Step, StepContext
 
 
@@ -32,8 +32,8 @@ def route(
 ) -> None:
     """Show where a step would go, and why. Nothing is sent anywhere."""
     settings, origin = load_config(config)
-    router = Router.from_config(with_policy(settings, policy))
-    messages = [{"role": "user", "content": sys.stdin.read() if prompt == "-" else prompt}]
+    router = build_router(with_policy(settings, policy), origin)
+    messages = [{"role": "user", "content": _stdin() if prompt == "-" else prompt}]
     if system is not None:
         messages.insert(0, {"role": "system", "content": _text(system)})
     decision = router.route(Step(messages=messages, task_type=task, context=StepContext(agent=agent, node=node)))
@@ -47,8 +47,14 @@ def route(
 def _text(value: str) -> str:
     if not value.startswith("@"):
         return value
-    path = Path(value[1:])
     try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"--system: {path}: cannot be read: {error.strerror}") from error
+        return read_text(Path(value[1:]))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--system: {error}") from error
+
+
+def _stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise ConfigurationError("standard input: it is not UTF-8 text") from error

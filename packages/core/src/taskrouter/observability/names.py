@@ -71,6 +71,15 @@ SERVER_ADDRESS: Final = "server.address"
 SERVER_PORT: Final = "server.port"
 CONVERSATION_ID: Final = "gen_ai.conversation.id"
 
+# --- the metrics ----------------------------------------------------------------------------------------------------
+OPERATION_DURATION: Final = "gen_ai.client.operation.duration"
+USAGE_PER_CALL: Final = "gen_ai.client.token.usage"
+DECISION_DURATION: Final = "taskrouter.decision.duration"
+DECISIONS: Final = "taskrouter.decisions"
+FALLBACKS: Final = "taskrouter.fallbacks"
+COST: Final = "taskrouter.cost"
+USAGE_TYPE: Final = "gen_ai.token.type"
+
 _PROVIDERS: Final[Mapping[str, str]] = {
     "anthropic": "anthropic",
     "azure": "azure.ai.openai",

@@ -9,8 +9,10 @@ from opentelemetry import metrics, trace
 from taskrouter.config import ModelConfig, TelemetryConfig
 from taskrouter.decision import Decision
 from taskrouter.observability import names as n
+from taskrouter.observability.attributes import Target
+from taskrouter.observability.guard import guarded
 from taskrouter.observability.instruments import Instruments
-from taskrouter.observability.step_trace import StepTrace
+from taskrouter.observability.step_trace import Outlet, StepTrace
 from taskrouter.step import Step
 
 
@@ -21,6 +23,7 @@ class Telemetry:
         config: the section `[telemetry]`.
         models: the pool by id, for provider names and addresses.
         version: ours, for the instrumentation scope.
+        classifier: name of the classifier, for the route span.
         tracer_provider: where spans go; default: the global one.
         meter_provider: where metrics go; default: the global one.
     """
@@ -35,17 +38,20 @@ class Telemetry:
         tracer_provider: trace.TracerProvider | None = None,
         meter_provider: metrics.MeterProvider | None = None,
     ) -> None:
-        self._config = config
-        self._models = models
-        self._classifier = classifier
+        self._enabled = config.enabled
         self._injected = tracer_provider is not None or meter_provider is not None
-        self._tracer = trace.get_tracer(n.SCOPE, version, tracer_provider, schema_url=n.SCHEMA_URL)
         self._instruments = Instruments(metrics.get_meter(n.SCOPE, version, meter_provider, schema_url=n.SCHEMA_URL))
+        self._outlet = Outlet(
+            tracer=trace.get_tracer(n.SCOPE, version, tracer_provider, schema_url=n.SCHEMA_URL),
+            instruments=self._instruments,
+            targets={name: Target.of(card, usage_owner=config.usage_owner) for name, card in models.items()},
+            classifier=classifier,
+        )
 
     @property
     def listening(self) -> bool:
         """Whether a provider is there that could record: without one a step's trace is not even built."""
-        if not self._config.enabled:
+        if not self._enabled:
             return False
         # The API hands out a proxy until an SDK is installed. Asking the private globals would be surer; the class
         # names of the two stand-ins are public.
@@ -54,19 +60,11 @@ class Telemetry:
             and type(metrics.get_meter_provider()).__name__ in ("_ProxyMeterProvider", "NoOpMeterProvider")
         )
 
+    @guarded
     def decided(self, decision: Decision) -> None:
         """Count a decision and its duration."""
         self._instruments.decided(decision)
 
     def step_trace(self, step: Step, decision: Decision, *, streamed: bool) -> StepTrace:
         """Return the observer that turns a step into spans."""
-        return StepTrace(
-            tracer=self._tracer,
-            instruments=self._instruments,
-            models=self._models,
-            step=step,
-            decision=decision,
-            classifier=self._classifier,
-            streamed=streamed,
-            usage_owner=self._config.usage_owner,
-        )
+        return StepTrace(self._outlet, step, decision, streamed=streamed)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from taskrouter.catalog.card import ModelCard
 from taskrouter.decision import Board, Plan, QualityEstimate
-from taskrouter.planning.quality import QualityModel
+from taskrouter.planning.quality import Column, QualityModel
 from taskrouter.ports import Choice, Selector, Slate
 from taskrouter.profile import TaskProfile
 
@@ -32,8 +32,9 @@ class Planner:
 
     def __init__(self, cards: Sequence[ModelCard], *, incumbent: int) -> None:
         self._cards = tuple(cards)
+        self._ids = [card.id for card in self._cards]
         self._incumbent = incumbent
-        self._quality = QualityModel(self._cards)
+        self._quality = QualityModel(self._cards, incumbent)
         self._rates = [_rates(card) for card in self._cards]
 
     def plan(self, profile: TaskProfile, eligible: tuple[int, ...], selector: Selector) -> Planned:
@@ -43,28 +44,30 @@ class Planner:
         choice = selector.choose(slate)
         scores = choice.scores
         order = sorted(range(len(scores)), key=scores.__getitem__, reverse=True)
-        chosen = slate.cards[order[0]].id
-        ids = [slate.cards[position].id for position in order[1:]]
-        incumbent = self._cards[self._incumbent].id
+        names = self._ids if len(eligible) == len(self._ids) else [self._ids[i] for i in eligible]
+        chosen, *ids = [names[position] for position in order]
+        incumbent = self._ids[self._incumbent]
         if incumbent in ids:  # what works today is the best bet when the choice fails
             ids.remove(incumbent)
             ids.insert(0, incumbent)
         board = Board(cards=slate.cards, quality=slate.quality, scores=scores, order=order, parts=choice.parts)
         return Planned(Plan(models=(chosen,)), tuple(ids), board, choice)
 
-    def _slate(self, profile: TaskProfile, eligible: tuple[int, ...], column: Sequence[QualityEstimate]) -> Slate:
+    def _slate(self, profile: TaskProfile, eligible: tuple[int, ...], column: Column) -> Slate:
         tokens_in, tokens_out = profile.input_tokens, profile.output_tokens
         rates = self._rates
         if len(eligible) == len(self._cards):
             cards: Sequence[ModelCard] = self._cards
-            quality = column
+            quality: Sequence[QualityEstimate] = column.estimates
+            losses: Sequence[float] = column.losses
         else:
             cards = [self._cards[i] for i in eligible]
-            quality = [column[i] for i in eligible]
+            quality = [column.estimates[i] for i in eligible]
+            losses = [column.losses[i] for i in eligible]
             rates = [rates[i] for i in eligible]
         costs = [None if rate is None else rate[0] * tokens_in + rate[1] * tokens_out for rate in rates]
         position = eligible.index(self._incumbent) if self._incumbent in eligible else None
-        return Slate(profile, cards, quality, costs, position, column[self._incumbent])
+        return Slate(profile, cards, quality, losses, costs, position, column.estimates[self._incumbent])
 
 
 def _rates(card: ModelCard) -> tuple[float, float] | None:

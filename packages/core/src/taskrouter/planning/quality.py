@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from taskrouter.catalog.card import GENERAL, ModelCard
 from taskrouter.catalog.priors import tier_prior
 from taskrouter.decision import QualityEstimate
 
+BELOW: Final = -1e-6
+"""Keeps a model that is as good as the incumbent, but may not replace it, just below it."""
+
+
+class Column(NamedTuple):
+    """What is expected of every model of a pool on one task type."""
+
+    estimates: tuple[QualityEstimate, ...]
+    losses: tuple[float, ...]
+    """Expected quality minus the incumbent's, never above `BELOW`: what a model scores that may not replace it."""
+
 
 class QualityModel:
-    """The expected quality of every model of a pool, as a column per task type, made once."""
+    """The expected quality of every model of a pool, as a column per task type, made once.
 
-    def __init__(self, cards: Sequence[ModelCard]) -> None:
+    Args:
+        cards: the pool.
+        incumbent: position of the incumbent in it.
+    """
+
+    def __init__(self, cards: Sequence[ModelCard], incumbent: int) -> None:
         self._cards = tuple(cards)
-        self._columns: dict[str, tuple[QualityEstimate, ...]] = {}
+        self._incumbent = incumbent
+        self._columns: dict[str, Column] = {}
 
-    def column(self, task_type: str) -> tuple[QualityEstimate, ...]:
+    def column(self, task_type: str) -> Column:
         """Return an estimate per model, in the order of the pool."""
         column = self._columns.get(task_type)
         if column is None:
-            column = self._columns[task_type] = tuple(estimate(card, task_type) for card in self._cards)
+            estimates = tuple(estimate(card, task_type) for card in self._cards)
+            reference = estimates[self._incumbent].mean
+            losses = tuple(min(BELOW, quality.mean - reference) for quality in estimates)
+            column = self._columns[task_type] = Column(estimates, losses)
         return column
 
 

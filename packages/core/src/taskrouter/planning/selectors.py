@@ -7,16 +7,14 @@ the chosen one fails.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from taskrouter.config import PolicyConfig, Weights
-from taskrouter.decision import QualityEstimate, ScorePart
+from taskrouter.decision import ScorePart
 from taskrouter.hookspecs import hookimpl
 from taskrouter.ports import Choice, SelectorFactory, Slate
 from taskrouter.profile import UNKNOWN
 
-_INADMISSIBLE = -1e-6
-"""Keeps a model that is as good as the incumbent, but may not replace it, just below it."""
 _EVIDENCE_WEIGHT = 5.0
 """Estimates below this weight are guesses: `economy` does not build on them."""
 
@@ -59,7 +57,7 @@ class Balanced:
         floor = slate.incumbent_quality.mean - self._max_loss
         return _cheapest(
             slate,
-            lambda quality: quality.cited and quality.mean >= floor,
+            [i for i, quality in enumerate(slate.quality) if quality.cited and quality.mean >= floor],
             reason="cheaper_within_loss",
             words=f"its cited loss on {profile.task_type} is within {self._max_loss * 100:g} points of the incumbent",
         )
@@ -75,12 +73,12 @@ class Economy:
 
     def choose(self, slate: Slate) -> Choice:
         """Stay with the incumbent on unknown steps; else take the cheapest model above the floor."""
-        task_type = slate.profile.task_type
+        task_type, floor = slate.profile.task_type, self._floor
         if task_type == UNKNOWN:
             return _stay(slate, "incumbent_unknown_task", "the task type is unknown, so the step stays safe")
         return _cheapest(
             slate,
-            lambda quality: quality.weight >= _EVIDENCE_WEIGHT and quality.mean >= self._floor,
+            [i for i, q in enumerate(slate.quality) if q.weight >= _EVIDENCE_WEIGHT and q.mean >= floor],
             reason="cheapest_above_floor",
             words=f"its expected quality on {task_type} reaches the floor of {self._floor:g}",
         )
@@ -125,8 +123,7 @@ def _costs(name: str, weight: float, values: Sequence[float | None]) -> list[Sco
 
 
 def _losses(slate: Slate) -> list[float]:
-    reference = slate.incumbent_quality.mean
-    scores = [min(_INADMISSIBLE, quality.mean - reference) for quality in slate.quality]
+    scores = list(slate.losses)
     if slate.incumbent is not None:
         scores[slate.incumbent] = 0.0
     return scores
@@ -140,15 +137,15 @@ def _stay(slate: Slate, reason: str, detail: str) -> Choice:
     return Choice(_losses(slate), reason, detail)
 
 
-def _cheapest(slate: Slate, admits: Callable[[QualityEstimate], bool], *, reason: str, words: str) -> Choice:
+def _cheapest(slate: Slate, admitted: Sequence[int], *, reason: str, words: str) -> Choice:
     scores = _losses(slate)
     own = None if slate.incumbent is None else slate.costs[slate.incumbent]
     reference = own if own is not None else max((c for c in slate.costs if c is not None), default=None)
     if reference is None:
         return _stay(slate, "incumbent_no_price", "no price is known, so nothing can be shown to be cheaper")
-    for position, quality in enumerate(slate.quality):
+    for position in admitted:
         cost = slate.costs[position]
-        if position != slate.incumbent and cost is not None and cost < reference and admits(quality):
+        if position != slate.incumbent and cost is not None and cost < reference:
             scores[position] = 1.0 - cost / reference
     best = max(range(len(scores)), key=scores.__getitem__)
     if scores[best] <= 0:

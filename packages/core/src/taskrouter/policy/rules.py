@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from taskrouter.config import PolicyConfig, RuleConfig, When
 from taskrouter.policy.constraints import Demands
-from taskrouter.profile import TaskProfile
+from taskrouter.profile import Requirements, TaskProfile
 from taskrouter.step import Step
 
 OnStep: TypeAlias = Callable[[Step], bool]
@@ -33,6 +33,7 @@ class RuleSet:
 
     def __init__(self, rules: Sequence[RuleConfig]) -> None:
         self._compiled = [(_on_step(rule.when), _on_profile(rule.when), rule) for rule in rules]
+        self._without_rules: dict[Requirements, Effects] = {}
         self._declares = any(rule.task_type or rule.sensitivity for rule in rules)
 
     def declarations(self, step: Step) -> tuple[str | None, str]:
@@ -47,7 +48,10 @@ class RuleSet:
 
     def effects(self, step: Step, profile: TaskProfile) -> Effects:
         """Return what the rules matching this step say."""
-        effects = Effects(demands=Demands(requirements=profile.requirements))
+        effects = self._without_rules.get(profile.requirements)
+        if effects is None:
+            effects = Effects(demands=Demands(requirements=profile.requirements))
+            self._without_rules[profile.requirements] = effects
         for on_step, on_profile, rule in self._compiled:
             if on_step(step) and on_profile(profile):
                 effects = _tightened(effects, rule)

@@ -7,11 +7,11 @@ never rated lower.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from taskrouter.profile import UNKNOWN
-from taskrouter.profiling.text import words
+from taskrouter.profiling.text import Words
 from taskrouter.step import StepView, Tool
 
 FULL: Final = 100
@@ -96,37 +96,51 @@ PIECES: Final[Mapping[str, str]] = {
 """The same as pieces of words, for scripts without blanks and languages that inflect."""
 
 _CODE_MARKS = ("```", "def ", "class ", "import ", "#include", "();", "};", "Traceback")
-_WORDS = {signal: frozenset(listing.split()) for signal, listing in WORDS.items()}
+_SIGNALS_OF: dict[str, list[str]] = {}
+for _signal, _listing in WORDS.items():
+    for _word in dict.fromkeys(_listing.split()):
+        _SIGNALS_OF.setdefault(_word, []).append(_signal)
+_KNOWN = frozenset(_SIGNALS_OF)
 _PIECES = {signal: tuple(listing.split()) for signal, listing in PIECES.items()}
 
 
 def complexity(
-    view: StepView, tools: Sequence[Tool], schema: Mapping[str, Any] | None, task_type: str
+    view: StepView, text: Words, tools: Sequence[Tool], schema: Mapping[str, Any] | None, task_type: str
 ) -> tuple[float, tuple[str, ...]]:
     """Return the complexity from 0 (trivial) to 1 (demanding), and the signals that weigh most, weightiest first."""
     earned: dict[str, int] = {}
-    for signal, count in _counts(view, tools, schema).items():
+    for signal, count in _counts(view, text, tools, schema):
         if count:
             each, most = POINTS[signal]
             earned[signal] = min(each * count, most)
     total = PRIORS[task_type] + sum(earned.values())
     ranked = sorted(earned, key=earned.__getitem__, reverse=True)
-    return min(total, FULL) / FULL, tuple(f"complexity: {signal}" for signal in ranked[:3])
+    return min(total, FULL) / FULL, tuple([_REASONS[signal] for signal in ranked[:3]])
 
 
-def _counts(view: StepView, tools: Sequence[Tool], schema: Mapping[str, Any] | None) -> dict[str, int]:
-    unique, user = words(view).unique, view.user
-    counts = {signal: len(known & unique) for signal, known in _WORDS.items()}
+def _counts(
+    view: StepView, text: Words, tools: Sequence[Tool], schema: Mapping[str, Any] | None
+) -> Iterator[tuple[str, int]]:
+    user = view.user
+    counts: dict[str, int] = {}
+    for word in _KNOWN & text.unique:
+        for signal in _SIGNALS_OF[word]:
+            counts[signal] = counts.get(signal, 0) + 1
     if not user.isascii():
         for signal, pieces in _PIECES.items():
-            counts[signal] += sum(map(user.__contains__, pieces))
-    commas = user.count(", ") + user.count("、") + user.count("，")
-    counts["several parts"] = max(0, commas - 1) + user.count("\n- ")
-    counts["code to read"] = sum(map(user.__contains__, _CODE_MARKS))
-    counts["tools to choose from"] = len(tools)
-    counts["a schema to fill"] = int(schema is not None)
-    counts["images"] = view.images
-    counts["long context"] = max(0, view.chars.bit_length() - 12)  # one from 4,096 characters, one more per doubling
-    counts["a long request"] = len(user) // 100
-    counts["many turns"] = view.turns // 4
-    return counts
+            counts[signal] = counts.get(signal, 0) + sum(map(user.__contains__, pieces))
+        commas = user.count(", ") + user.count("、") + user.count("，")
+    else:
+        commas = user.count(", ")
+    yield from counts.items()
+    yield "several parts", max(0, commas - 1) + user.count("\n- ")
+    yield "code to read", sum(map(user.__contains__, _CODE_MARKS))
+    yield "tools to choose from", len(tools)
+    yield "a schema to fill", int(schema is not None)
+    yield "images", view.images
+    yield "long context", max(0, view.chars.bit_length() - 12)  # one from 4,096 characters, one more per doubling
+    yield "a long request", len(user) // 100
+    yield "many turns", view.turns // 4
+
+
+_REASONS = {signal: f"complexity: {signal}" for signal in POINTS}

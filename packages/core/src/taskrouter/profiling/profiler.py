@@ -17,7 +17,7 @@ from taskrouter.profiling.text import words
 from taskrouter.profiling.tokens import estimate_tokens, expect_output_tokens
 from taskrouter.step import Step
 
-LANGUAGE_WORDS: Final = 40
+LANGUAGE_WORDS: Final = 30
 """Words that the language is guessed from."""
 
 
@@ -55,8 +55,8 @@ class Profiler:
         """
         view = step.view
         verdict = self._verdict(step, task_type or step.task_type)
-        points, reasons = complexity(view, step.tools, step.response_schema, verdict.task_type)
         text = words(view)
+        points, reasons = complexity(view, text, step.tools, step.response_schema, verdict.task_type)
         input_tokens = estimate_tokens(view.chars, view.images, view.user or view.system)
         return TaskProfile(
             task_type=verdict.task_type,

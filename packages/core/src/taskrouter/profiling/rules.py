@@ -36,12 +36,14 @@ _ROLE_OPENINGS = (["you", "are"], ["act", "as"], ["your", "task"], ["your", "rol
 _ACT_AS = ["i", "want", "you", "to"]
 _NEGATIONS = frozenset({"not", "never", "dont", "without", "avoid", "cannot", "cant"})
 _NAME_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_CODE_CHARACTERS = "`{;=_<"
+_CODE = re.compile("[`{;=_<]")
 _CODE_MARKS = (
     "```", "def ", "import ", "#include", "return ", "();", "{\n", "};", "</", "public ", "const ", " => ", "SELECT ",
     "function ", "class ", "self.", "==", "Traceback", ");",
 )  # fmt: skip
 _MATH_MARKS = "$^\\=∀∃∫√≤≥²∑"
+_MATH = re.compile(r"[$^\\=∀∃∫√≤≥²∑]")
+_DIGIT = re.compile(r"\d")
 _OPTION_MARKS = (("A)", "B)"), ("A.", "B."), ("A:", "B:"), ("1)", "2)"), ("(a)", "(b)"), ("a)", "b)"))
 
 _SPEAKS: Final = {t: t.replace("_", " ").replace(" qa", " question answering") for t in TASK_TYPES}
@@ -123,12 +125,13 @@ def _hear_shape(score: Score, view: StepView, user: list[str]) -> None:
     text = view.user
     weights, signals = score
     code = _code_marks(text)
-    numbers = sum(map(str.isdigit, user[:80]))
+    numbers = sum(map(str.isdigit, user[:80])) if _DIGIT.search(text) else 0
+    marks = sum(map(text.__contains__, _MATH_MARKS)) if _MATH.search(text) else 0
     asks = "?" in text
     if code >= 2:
         _raise(weights, "code_generation", min(2 + code, 6))
         signals.append("user text contains code")
-    elif sum(map(text.__contains__, _MATH_MARKS)) + min(numbers, 3) >= 3 or (asks and numbers >= 2):
+    elif marks + min(numbers, 3) >= 3 or (asks and numbers >= 2):
         _raise(weights, "reasoning", 5 if asks else 4)
         signals.append("user text holds numbers or formulas")
     if asks:
@@ -154,7 +157,7 @@ def _hear_question(score: Score, text: str, length: int, numbers: int, code: int
 
 def _code_marks(text: str) -> int:
     """Count the marks of source code; most prose has not one of the characters and needs no search."""
-    if not any(map(text.__contains__, _CODE_CHARACTERS)):
+    if not _CODE.search(text):
         return 0
     return sum(map(text.__contains__, _CODE_MARKS))
 
@@ -164,27 +167,41 @@ def _weigh(lexicon: Lexicon, text: list[str], heard: dict[str, float], factor: f
 
     The strongest phrase of a task type counts in full, each further one by the share `again`.
     """
-    if not text:
+    hits = [i for i, word in enumerate(text) if word in lexicon]
+    if not hits:
         return
+    negated = not _NEGATIONS.isdisjoint(text)
     said: set[int] = set()
     best: dict[str, int] = {}
-    for i in [i for i, word in enumerate(text) if word in lexicon]:
-        weights = _longest(lexicon[text[i]], text, i + 1)
-        if weights and id(weights) not in said and _NEGATIONS.isdisjoint(text[max(0, i - 3) : i]):
-            said.add(id(weights))
-            for task_type, weight in weights:
-                so_far = best.get(task_type, 0)
-                counts = max(weight, so_far) + min(weight, so_far) * again - so_far
-                heard[task_type] = heard.get(task_type, 0.0) + counts * factor
-                best[task_type] = max(weight, so_far)
+    for i in hits:
+        alone, followed = lexicon[text[i]]
+        weights = _longest(followed, alone, text, i + 1) if followed else alone
+        if not weights or id(weights) in said:
+            continue
+        if negated and not _NEGATIONS.isdisjoint(text[max(0, i - 3) : i]):
+            continue
+        said.add(id(weights))
+        for task_type, weight in weights:
+            so_far = best.get(task_type, 0)
+            if weight > so_far:
+                best[task_type] = weight
+                counts = weight + so_far * (again - 1.0)
+            else:
+                counts = weight * again
+            heard[task_type] = heard.get(task_type, 0.0) + counts * factor
 
 
-def _longest(entry: Entry, text: list[str], after: int) -> Sequence[tuple[str, int]]:
-    if after < len(text) and text[after] in entry.followed:
-        for rest, weights in entry.followed[text[after]]:
+def _longest(
+    followed: Mapping[str, Sequence[tuple[list[str], Sequence[tuple[str, int]]]]],
+    alone: Sequence[tuple[str, int]],
+    text: list[str],
+    after: int,
+) -> Sequence[tuple[str, int]]:
+    if after < len(text) and (rests := followed.get(text[after])):
+        for rest, weights in rests:
             if text[after + 1 : after + 1 + len(rest)] == rest:
                 return weights
-    return entry.alone
+    return alone
 
 
 def _add(score: Score, heard: Mapping[str, float], says: str) -> None:
