@@ -26,7 +26,13 @@ USER = [{"role": "user", "content": "Write a Python function that reverses a str
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
 
 
-def card(name: str, price: float | None = 1.0, quality: float | None = None, **fields: object) -> ModelCard:
+def card(
+    name: str,
+    price: float | None = 1.0,
+    quality: float | None = None,
+    quality_by_task: dict[str, float] | None = None,
+    **fields: object,
+) -> ModelCard:
     data: dict[str, object] = {"id": name, "model": f"house/{name}", "context_tokens": 100_000, **fields}
     if price is not None:
         data |= {"input_usd_per_million": price, "output_usd_per_million": price * 4}
@@ -75,6 +81,14 @@ def test_balanced_stays_with_the_incumbent_where_no_figure_is_cited() -> None:
 def test_balanced_keeps_demanding_steps_with_the_incumbent() -> None:
     router = Router(pool(), incumbent="large", policy={"name": "balanced", "demanding": 0.0})
     assert router.route(step(task_type="planning")).reason == "incumbent_demanding"
+
+
+def test_balanced_does_not_take_one_good_benchmark_for_quality() -> None:
+    figures = {"planning": 0.92, "general": 0.70}
+    lucky = card("lucky", 0.1, quality_by_task=figures)
+    models = [lucky, card("large", 10.0, quality_by_task={"planning": 0.90, "general": 0.88})]
+    decision = Router(models, incumbent="large", policy="balanced").route(step(task_type="planning"))
+    assert (decision.model, decision.reason) == ("large", "incumbent_no_cheaper")
 
 
 def test_economy_takes_the_cheapest_model_above_the_floor() -> None:

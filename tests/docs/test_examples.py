@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 from langchain_openai import ChatOpenAI
+from tests.docs.pages import ROOT, blocks, links, name, pages
 
 from taskrouter import RouterConfig, simulator
-from tests.docs.pages import ROOT, blocks, links, name, pages
 
 MODELS = ("gpt-4o-mini", "gpt-4o", "claude-sonnet-4-5")
 GRANTED = Path(__file__).parent / "takes_for_granted"

@@ -11,6 +11,7 @@ import pytest
 import typer.main
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from tests.docs.pages import ROOT, code, name, pages, rows
 
 from taskrouter import config, errors, hookspecs
 from taskrouter.catalog import Capabilities, QualityPrior
@@ -19,7 +20,6 @@ from taskrouter.execution.reactions import reaction
 from taskrouter.observability import instruments, names
 from taskrouter.planning import selectors
 from taskrouter.policy import constraints
-from tests.docs.pages import ROOT, code, name, pages, rows
 
 DOCS = ROOT / "docs"
 SECTIONS: dict[str, type[BaseModel]] = {

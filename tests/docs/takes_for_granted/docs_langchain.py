@@ -21,6 +21,7 @@ class App:
 
 
 tools = [opening_hours]
-app, state, run_id = App(), {}, "run-1"
+app, run_id = App(), "run-1"
+state: dict[str, object] = {}
 step = Step(messages=[{"role": "user", "content": "When is the museum open?"}])
 candidates = {"small": ChatOpenAI(model="house/unknown"), "large": ChatAnthropic(model="claude-sonnet-4-5")}

@@ -38,7 +38,7 @@ def _env_reference(value: str) -> str:
     return value
 
 
-SecretReference = Annotated[str, AfterValidator(_env_reference)]
+SecretReference = Annotated[str, AfterValidator(_env_reference), Field(json_schema_extra={"pattern": "^env:."})]
 """`env:NAME`: the secret is read from the environment when it is needed and stored nowhere."""
 
 
@@ -64,8 +64,8 @@ def _language(value: str) -> str:
 
 
 def _name(value: str) -> str:
-    if not value or value != value.strip() or not value.isprintable():
-        raise ValueError(f"{value!r} is no usable name: write one or more visible characters on one line")
+    if not 0 < len(value) <= 200 or value != value.strip() or not value.isprintable():
+        raise ValueError(f"{value[:40]!r} is no usable name: write 1 to 200 visible characters on one line")
     return value
 
 
@@ -167,9 +167,8 @@ class PolicyConfig(_Section):
         if not isinstance(data, Mapping) or not (weights := [key for key in data if key in Weights.model_fields]):
             return data
         if len(weights) < len(data):
-            raise ValueError(
-                f"{', '.join(map(repr, weights))}: weights stand alone, or in a table `weights` beside name = 'weighted'"
-            )
+            named = ", ".join(map(repr, weights))
+            raise ValueError(f"{named}: weights stand alone, or in a table `weights` beside name = 'weighted'")
         return {"name": "weighted", "weights": dict(data)}
 
     @model_validator(mode="after")

@@ -49,6 +49,8 @@ class Slate:
     profile: TaskProfile
     cards: Sequence[ModelCard]
     quality: Sequence[QualityEstimate]
+    general: Sequence[QualityEstimate]
+    """Expected quality over all kinds of work; not cited where no general figure is known."""
     losses: Sequence[float]
     """Expected quality minus the incumbent's, always below 0: the score of a model that may not replace it."""
     costs: Sequence[float | None]
@@ -57,6 +59,7 @@ class Slate:
     """Position of the incumbent; None when it is not eligible."""
     incumbent_quality: QualityEstimate
     """The incumbent's quality, whether it is eligible or not."""
+    incumbent_general: QualityEstimate
 
 
 class Choice(NamedTuple):

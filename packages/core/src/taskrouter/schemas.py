@@ -42,18 +42,22 @@ class SchemaCheck:
 
     def _check(self, schema: Any, where: str) -> None:
         if not isinstance(schema, Mapping):
-            raise InvalidStepError(f"{where} is a {type(schema).__name__}; {_hint(schema)}")
-        try:
-            # The plain version 2 format: no references, so equal schemas give equal bytes. It is only ever compared.
-            key = marshal.dumps(schema, 2)
-        except ValueError:  # a mapping that is no dict: rarer, so it may cost more
-            key = json.dumps(_plain(schema, where)).encode()
+            raise InvalidStepError(f"{where} is {_what(schema)}")
+        key = _key(schema, where)
         if key in self._valid:
             return
         _validate(_plain(schema, where), where)
         if len(self._valid) >= _MANY:
             self._valid.clear()
         self._valid.add(key)
+
+
+def _key(schema: Any, where: str) -> bytes:
+    try:
+        # The plain version 2 format: no references, so equal schemas give equal bytes. It is only ever compared.
+        return marshal.dumps(schema, 2)
+    except ValueError:  # a mapping that is no dict: rarer, so it may cost more
+        return json.dumps(_plain(schema, where)).encode()
 
 
 def _validate(schema: Mapping[str, Any], where: str) -> None:
@@ -89,6 +93,7 @@ def _object(value: Any) -> dict[str, Any]:
     raise TypeError(type(value).__name__)
 
 
-def _hint(value: object) -> str:
-    model = isinstance(value, type) and hasattr(value, "model_json_schema")
-    return "pass its `model_json_schema()`" if model else "it must be a JSON Schema, as a mapping"
+def _what(value: object) -> str:
+    if isinstance(value, type) and hasattr(value, "model_json_schema"):
+        return f"the class {value.__name__}; pass {value.__name__}.model_json_schema()"
+    return f"a {type(value).__name__}; it must be a JSON Schema, as a mapping"

@@ -44,7 +44,8 @@ def main() -> None:
         usage = isinstance(error, ConfigurationError | InvalidStepError | FeedbackError)
         _fail(str(error), USAGE_ERROR if usage else FAILED_RUN)
     except OSError as error:
-        _fail(error.strerror or str(error), FAILED_RUN)
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(f"{place}{error.strerror or error}", FAILED_RUN)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -162,14 +162,10 @@ def _show(main: Run, others: Sequence[Run]) -> None:
             run.error or "answered",
             usd(run.cost_usd) if run.outcomes else "-",
             _relative(run, reference),
-            f"{_busy_s(run):.2f} s",
+            f"{run.busy_s:.2f} s",
             style="bold" if run is main else None,
         )
     out.print(totals)
-
-
-def _busy_s(run: Run) -> float:
-    return sum(outcome.latency_s for outcome in run.outcomes)
 
 
 def _relative(run: Run, reference: float | None) -> str:

@@ -77,12 +77,13 @@ def _totals(main: Run, others: Sequence[Run]) -> str:
     for run in runs:
         width = 14 * (run.cost_usd or 0.0) / dearest
         result = run.error or "answered"
+        cost = "-" if run.error else usd(run.cost_usd)
         chosen = " class=chosen" if run is main else ""
         rows.append(
-            f"<tr{chosen}>{_row('td', [run.name, run.kind, result], [usd(run.cost_usd), f'{run.wall_s:.2f} s'])}"
+            f"<tr{chosen}>{_row('td', [run.name, run.kind, result], [cost, f'{run.busy_s:.2f} s'])}"
             f'<td><span class=bar style="width:{width:.2f}rem"></span></td></tr>'
         )
-    head = _row("th", ["run", "kind", "result"], ["cost", "time"])
+    head = _row("th", ["run", "kind", "result"], ["cost", "model time"])
     return f"<table><thead><tr>{head}<th></th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 

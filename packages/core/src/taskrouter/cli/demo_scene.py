@@ -21,7 +21,10 @@ from taskrouter.router import Router
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
-TASK = "Explain to a new user how TaskRouter decides where a step goes, and write a function that sums the cost of a run."
+TASK = (
+    "Explain to a new user how TaskRouter decides where a step goes, "
+    "and write a function that sums the cost of a run."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,11 @@ class Run:
         costs = [outcome.cost_usd for outcome in self.outcomes]
         return None if None in costs else sum(cost for cost in costs if cost is not None)
 
+    @property
+    def busy_s(self) -> float:
+        """Seconds spent on answering steps, retries and fallbacks included."""
+        return sum(outcome.latency_s for outcome in self.outcomes)
+
     def to_dict(self) -> dict[str, Any]:
         """The run as JSON-ready values."""
         return {
@@ -49,6 +57,7 @@ class Run:
             "kind": self.kind,
             "cost_usd": self.cost_usd,
             "wall_s": self.wall_s,
+            "model_time_s": self.busy_s,
             "error": self.error,
             "steps": [step_row(number, outcome) for number, outcome in enumerate(self.outcomes, start=1)],
         }

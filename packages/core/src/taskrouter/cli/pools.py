@@ -40,11 +40,9 @@ def load_config(path: Path | None) -> tuple[RouterConfig, str]:
 
 def with_policy(config: RouterConfig, policy: str | None) -> RouterConfig:
     """Return the configuration with another policy, if one is named."""
-    if policy is None:
+    if policy is None or policy == config.policy.name:
         return config
     kept = config.policy.model_dump(exclude={"name", "weights"})
-    if policy == config.policy.name:
-        return config
     return config.model_copy(update={"policy": PolicyConfig.of({**kept, "name": policy})})
 
 

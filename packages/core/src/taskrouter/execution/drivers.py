@@ -104,6 +104,22 @@ def _abandon(steps: Steps) -> None:
         steps.throw(Abandoned(_clock()))
 
 
+class _Result:
+    """What a stream's generator leaves behind.
+
+    The generator must not hold the stream: a stream dropped without closing would then wait, its connection and spans
+    open, for the cyclic garbage collector.
+    """
+
+    def __init__(self, completed: Callable[[Outcome[Any]], None]) -> None:
+        self.outcome: Outcome[None] | None = None
+        self._completed = completed
+
+    def settle(self, outcome: Outcome[Any]) -> None:
+        self.outcome = outcome
+        self._completed(outcome)
+
+
 class RoutedStream(Generic[C]):
     """An iterator over the native chunks of one answer, whichever model gives it.
 
@@ -121,9 +137,13 @@ class RoutedStream(Generic[C]):
         completed: Callable[[Outcome[Any]], None],
     ) -> None:
         self.decision = decision
-        self.outcome: Outcome[None] | None = None
-        self._completed = completed
-        self._chunks = self._relay(steps, call, view, observer)
+        self._result = _Result(completed)
+        self._chunks: Generator[C, None, None] = _relay(steps, _Source(call, view, observer), self._result)
+
+    @property
+    def outcome(self) -> Outcome[None] | None:
+        """The account of the stream, once it has ended."""
+        return self._result.outcome
 
     def __iter__(self) -> Self:
         return self
@@ -141,22 +161,22 @@ class RoutedStream(Generic[C]):
         """Stop reading and close the connection."""
         self._chunks.close()
 
-    def _relay(self, steps: Steps, call: Pull, view: View, observer: StepObserver) -> Generator[C, None, None]:
-        event: Any = None
-        with closing(_Source(call, view, observer)) as source:
-            try:
-                while True:
-                    command = steps.send(event)
-                    if isinstance(command, Emit):
-                        yield command.native
-                        event = Done(_clock())
-                    else:
-                        event = source.obey(command)
-            except StopIteration as stop:
-                self.outcome = stop.value
-                self._completed(stop.value)
-            finally:
-                _abandon(steps)
+
+def _relay(steps: Steps, source: _Source, result: _Result) -> Generator[Any, None, None]:
+    event: Any = None
+    with closing(source):
+        try:
+            while True:
+                command = steps.send(event)
+                if isinstance(command, Emit):
+                    yield command.native
+                    event = Done(_clock())
+                else:
+                    event = source.obey(command)
+        except StopIteration as stop:
+            result.settle(stop.value)
+        finally:
+            _abandon(steps)
 
 
 class _Source:
@@ -214,9 +234,13 @@ class RoutedAsyncStream(Generic[C]):
         completed: Callable[[Outcome[Any]], None],
     ) -> None:
         self.decision = decision
-        self.outcome: Outcome[None] | None = None
-        self._completed = completed
-        self._chunks = self._relay(steps, call, view, observer)
+        self._result = _Result(completed)
+        self._chunks: AsyncGenerator[C, None] = _relay_async(steps, _AsyncSource(call, view, observer), self._result)
+
+    @property
+    def outcome(self) -> Outcome[None] | None:
+        """The account of the stream, once it has ended."""
+        return self._result.outcome
 
     def __aiter__(self) -> Self:
         return self
@@ -234,22 +258,22 @@ class RoutedAsyncStream(Generic[C]):
         """Stop reading and close the connection."""
         await self._chunks.aclose()
 
-    async def _relay(self, steps: Steps, call: Pull, view: View, observer: StepObserver) -> AsyncGenerator[C, None]:
-        event: Any = None
-        async with aclosing(_AsyncSource(call, view, observer)) as source:
-            try:
-                while True:
-                    command = steps.send(event)
-                    if isinstance(command, Emit):
-                        yield command.native
-                        event = Done(_clock())
-                    else:
-                        event = await source.obey(command)
-            except StopIteration as stop:
-                self.outcome = stop.value
-                self._completed(stop.value)
-            finally:
-                _abandon(steps)
+
+async def _relay_async(steps: Steps, source: _AsyncSource, result: _Result) -> AsyncGenerator[Any, None]:
+    event: Any = None
+    async with aclosing(source):
+        try:
+            while True:
+                command = steps.send(event)
+                if isinstance(command, Emit):
+                    yield command.native
+                    event = Done(_clock())
+                else:
+                    event = await source.obey(command)
+        except StopIteration as stop:
+            result.settle(stop.value)
+        finally:
+            _abandon(steps)
 
 
 class _AsyncSource:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from taskrouter.catalog.card import ModelCard
+from taskrouter.catalog.card import GENERAL, ModelCard
 from taskrouter.decision import Board, Plan, QualityEstimate
 from taskrouter.planning.quality import Column, QualityModel
 from taskrouter.ports import Choice, Selector, Slate
@@ -35,6 +35,7 @@ class Planner:
         self._ids = [card.id for card in self._cards]
         self._incumbent = incumbent
         self._quality = QualityModel(self._cards, incumbent)
+        self._general = self._quality.column(GENERAL).estimates
         self._rates = [_rates(card) for card in self._cards]
 
     def plan(self, profile: TaskProfile, eligible: tuple[int, ...], selector: Selector) -> Planned:
@@ -60,14 +61,26 @@ class Planner:
             cards: Sequence[ModelCard] = self._cards
             quality: Sequence[QualityEstimate] = column.estimates
             losses: Sequence[float] = column.losses
+            general: Sequence[QualityEstimate] = self._general
         else:
             cards = [self._cards[i] for i in eligible]
             quality = [column.estimates[i] for i in eligible]
             losses = [column.losses[i] for i in eligible]
+            general = [self._general[i] for i in eligible]
             rates = [rates[i] for i in eligible]
         costs = [None if rate is None else rate[0] * tokens_in + rate[1] * tokens_out for rate in rates]
         position = eligible.index(self._incumbent) if self._incumbent in eligible else None
-        return Slate(profile, cards, quality, losses, costs, position, column.estimates[self._incumbent])
+        return Slate(
+            profile=profile,
+            cards=cards,
+            quality=quality,
+            general=general,
+            losses=losses,
+            costs=costs,
+            incumbent=position,
+            incumbent_quality=column.estimates[self._incumbent],
+            incumbent_general=self._general[self._incumbent],
+        )
 
 
 def _rates(card: ModelCard) -> tuple[float, float] | None:

@@ -52,7 +52,7 @@ def estimate(card: ModelCard, task_type: str) -> QualityEstimate:
     """
     if prior := card.quality.get(task_type):
         return QualityEstimate(prior.mean, prior.weight, prior.source, cited=True)
-    if prior := card.quality.get(GENERAL):
+    if task_type != GENERAL and (prior := card.quality.get(GENERAL)):
         return QualityEstimate(prior.mean, prior.weight / 2, f"{prior.source}; general", cited=False)
     wide = tier_prior(card.tier)
     return QualityEstimate(wide.mean, wide.weight, wide.source, cited=False)

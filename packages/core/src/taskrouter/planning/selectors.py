@@ -33,7 +33,11 @@ class Safe:
 
 
 class Balanced:
-    """The cheapest model whose cited quality stays within `max_loss` of the incumbent's on this kind of task."""
+    """The cheapest model whose cited quality stays within `max_loss` of the incumbent's on this kind of task.
+
+    A single benchmark flatters some models, so where a general figure of both models is known the same must hold of
+    that: doing better on one kind of test and worse on the rest is no evidence for the next prompt.
+    """
 
     name = "balanced"
 
@@ -54,13 +58,21 @@ class Balanced:
             )
         if not slate.incumbent_quality.cited:
             return _stay(slate, "incumbent_no_evidence", f"no figure is cited for the incumbent on {profile.task_type}")
-        floor = slate.incumbent_quality.mean - self._max_loss
         return _cheapest(
             slate,
-            [i for i, quality in enumerate(slate.quality) if quality.cited and quality.mean >= floor],
+            self._admitted(slate),
             reason="cheaper_within_loss",
             words=f"its cited loss on {profile.task_type} is within {self._max_loss * 100:g} points of the incumbent",
         )
+
+
+    def _admitted(self, slate: Slate) -> list[int]:
+        floor = slate.incumbent_quality.mean - self._max_loss
+        within = [i for i, quality in enumerate(slate.quality) if quality.cited and quality.mean >= floor]
+        if slate.incumbent_general.cited:
+            floor = slate.incumbent_general.mean - self._max_loss
+            within = [i for i in within if slate.general[i].mean >= floor or not slate.general[i].cited]
+        return within
 
 
 class Economy:

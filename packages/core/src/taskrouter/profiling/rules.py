@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from taskrouter.ports import Classification
 from taskrouter.profile import TASK_TYPES
-from taskrouter.profiling.lexicon import NAMES, REQUESTS, ROLES, STEMS, Entry, Lexicon, compiled, pieces
+from taskrouter.profiling.lexicon import NAMES, REQUESTS, ROLES, STEMS, Lexicon, compiled, pieces
 from taskrouter.profiling.text import split, words
 from taskrouter.step import StepContext, StepView
 

@@ -121,7 +121,7 @@ _SHELF = (
         "return sorted(values, reverse=True)",
     ),
     Template(
-        r"\b(sum|add|total)\b",
+        r"\b(sums?|adds?|totals?)\b",
         "add",
         "*values: float) -> float",
         "Return the sum of the values.",
