@@ -37,8 +37,9 @@ def card(
     if price is not None:
         data |= {"input_usd_per_million": price, "output_usd_per_million": price * 4}
     if quality is not None:
-        prior = {"mean": quality, "source": "our own test"}
-        data["quality"] = dict.fromkeys(TASK_TYPES, prior)
+        quality_by_task = dict.fromkeys(TASK_TYPES, quality)
+    if quality_by_task is not None:
+        data["quality"] = {t: {"mean": mean, "source": "our own test"} for t, mean in quality_by_task.items()}
     return ModelCard.model_validate(data)
 
 

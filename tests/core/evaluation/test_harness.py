@@ -134,6 +134,22 @@ def test_without_latencies_and_prices_the_figures_are_unknown_not_zero(make_line
     assert (policy.saving, policy.saving_ci, policy.latency_p50_s, policy.latency_p95_s) == (None, None, None, None)
 
 
+def test_the_task_table_is_chosen_jointly_so_a_gain_on_one_task_pays_for_a_loss_on_another(
+    make_line, write_recording
+):
+    scores = {"code": {"big": 0.5, "tiny": 1.0}, "chat": {"big": 1.0, "tiny": 0.75}}
+    rows = []
+    for task, by_model in scores.items():
+        for number in range(4):
+            row = make_line(f"{task}{number}", task, f"{task} prompt {number}", 0, 0, 0)
+            for model, share in by_model.items():
+                row["outcomes"][model]["score"] = float(number < 4 * share)
+            rows.append(row)
+    recording = read_recordings([write_recording(rows)])
+    policy = evaluate(recording, recording, incumbent="big").policy("task-table")
+    assert policy.plans == {"tiny": 1.0}  # better by 0.5 on one half of the work, worse by 0.25 on the other
+
+
 def recorded(rng: random.Random, prompts: int, *, answers: bool = False) -> Recording:
     """Random prompts of three tasks, of which `chat` is easy for every model."""
     made = []

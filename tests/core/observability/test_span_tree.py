@@ -321,6 +321,21 @@ def test_providers_go_by_the_conventions_names(provider: str | None, model: str,
     assert provider_name(provider, model) == name
 
 
+def test_a_sampler_sees_at_the_start_what_was_decided(recorder: Recorder) -> None:
+    seen: dict[str, Any] = {}
+
+    class Sampler(StaticSampler):
+        def should_sample(self, parent_context, trace_id, name, *args, attributes=None, **kwargs):  # type: ignore[no-untyped-def]
+            seen[name] = dict(attributes)
+            return super().should_sample(parent_context, trace_id, name, *args, attributes=attributes, **kwargs)
+
+    recorder.tracers.sampler = Sampler(Decision.RECORD_AND_SAMPLE)
+    recorder.router().run(PLACED, lambda model: completion())
+    assert seen["route chat"][n.STEP_TENANT] == "acme"
+    assert seen["route chat"][n.DECISION_MODEL] == "first"
+    assert seen["chat openai/first"][n.ATTEMPT_ROLE] == "primary"
+
+
 # --- the table of names ---------------------------------------------------------------------------------------------
 
 METRICS = {n.OPERATION_DURATION, n.USAGE_PER_CALL, n.DECISION_DURATION, n.DECISIONS, n.FALLBACKS, n.COST}
