@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -338,12 +339,10 @@ JSON = st.recursive(
 
 @given(st.sampled_from([path for path, _, _ in WRONG.values()]), JSON)
 def test_no_value_anywhere_raises_anything_else(path: str, value: Any) -> None:
-    try:
+    config = None
+    with suppress(ConfigurationError):
         config = RouterConfig.load(edited(path, value))
-    except ConfigurationError as error:
-        assert str(error).startswith("configuration: ")
-    else:
-        assert RouterConfig.load(config.model_dump(exclude_unset=True)) == config
+    assert config is None or RouterConfig.load(config.model_dump(exclude_unset=True)) == config
 
 
 # --- the schema for editors ---------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import inspect
 import pickle
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -91,8 +92,12 @@ EXAMPLES: list[TaskRouterError] = [
 ]
 
 
+def pickled(error: Any) -> Any:
+    return pickle.loads(pickle.dumps(error))  # noqa: S301 - bytes of our own
+
+
 @pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
-@pytest.mark.parametrize("clone", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("clone", [pickled, copy.copy, copy.deepcopy])
 def test_errors_travel_between_processes_whole(error: TaskRouterError, clone: Callable[[object], object]) -> None:
     twin = clone(error)
     assert type(twin) is type(error)
@@ -104,7 +109,7 @@ def test_errors_travel_between_processes_whole(error: TaskRouterError, clone: Ca
 def test_a_group_keeps_its_errors_its_records_and_its_notes_when_it_travels() -> None:
     error = all_failed()
     error.add_note("while planning")
-    twin = pickle.loads(pickle.dumps(error))
+    twin = pickled(error)
     assert [(type(e), e.model) for e in twin.exceptions] == [(RateLimited, "a"), (StreamBroken, "b")]
     assert twin.exceptions[0].retry_after_s == 3
     assert twin.exceptions[1].partial.text == "half"

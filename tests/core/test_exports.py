@@ -39,10 +39,10 @@ def test_an_unknown_name_is_an_attribute_error_that_names_it() -> None:
     with pytest.raises(AttributeError, match="module 'taskrouter' has no attribute 'Ruoter'"):
         _ = taskrouter.Ruoter
     with pytest.raises(ImportError, match="Ruoter"):
-        exec("from taskrouter import Ruoter", {})
+        exec("from taskrouter import Ruoter", {})  # noqa: S102 - the statement is what is tested
 
 
 def test_a_star_import_brings_everything() -> None:
     names: dict[str, object] = {}
-    exec("from taskrouter import *", names)
+    exec("from taskrouter import *", names)  # noqa: S102 - the statement is what is tested
     assert set(taskrouter.__all__) <= set(names)

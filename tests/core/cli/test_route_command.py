@@ -16,7 +16,7 @@ def test_it_explains_the_decision_and_says_where_the_pool_is_from(command, good:
     assert ran.out.startswith("decision  dec_")
     for expected in ("  large  (incumbent)", "code_generation", "ranking", "small", "house", "cost unknown"):
         assert expected in ran.out
-    assert ran.err == f"pool: {good}\n".replace("\n", "") + "\n" or str(good) in ran.err.replace("\n", "")
+    assert ran.err == f"pool: {good}\n"
     assert "Python function" not in ran.out
 
 
@@ -26,7 +26,7 @@ def test_json_is_one_document_and_nothing_else(command, good: Path) -> None:
     assert (ran.code, ran.err) == (0, "")
     assert document["model"] == "large"
     assert document["profile"]["task_type"] == "code_generation"
-    assert [row["model"] for row in document["ranking"]][0] == "large"
+    assert document["ranking"][0]["model"] == "large"
 
 
 def test_without_a_configuration_a_sample_pool_is_used(command) -> None:
@@ -79,6 +79,7 @@ def test_a_system_prompt_that_cannot_be_read_is_one_line(command, folder: Path, 
 
 
 def test_another_policy_may_be_tried(command, good: Path) -> None:
+    good.write_text('policy = { name = "safe", quality_floor = 0.1 }\n' + good.read_text(encoding="utf-8"))
     chosen = json.loads(command("route", PROMPT, "-c", str(good), "--policy", "economy", "--json").out)
     assert (chosen["policy"], chosen["model"], chosen["reason"]) == ("economy", "small", "cheapest_above_floor")
 

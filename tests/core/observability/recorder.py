@@ -43,11 +43,15 @@ class Recorder:
         self.meters = MeterProvider([self._reader])
         self._tracer = self.tracers.get_tracer("tests")
 
+    @staticmethod
+    def pool() -> list[dict[str, Any]]:
+        return [card(name) for name in MODELS]
+
     def router(self, pool: list[dict[str, Any]] | None = None, **config: Any) -> Router:
         """A router that reports to this recorder, of two priced models unless a pool is given."""
         execution = {"backoff_base_s": 0.001, "retries": 0, **config.pop("execution", {})}
         return Router(
-            pool or [card(name) for name in MODELS],
+            pool or self.pool(),
             incumbent="first",
             config={"execution": execution, **config},
             tracer_provider=self.tracers,
@@ -111,6 +115,8 @@ def card(name: str, **fields: Any) -> dict[str, Any]:
         "input_usd_per_million": 1.0,
         "output_usd_per_million": 4.0,
         "cached_input_usd_per_million": 0.1,
+        "context_tokens": 128_000,
+        "capabilities": {"tools": True, "json_schema": True},
         **fields,
     }
 

@@ -217,7 +217,7 @@ def test_without_an_sdk_everything_works() -> None:
         sys.meta_path.insert(0, NoSDK())
         from taskrouter import Router, Step
 
-        router = Router(["openai/a", "openai/b"], incumbent="openai/a")
+        router = Router([{"id": "a", "base_url": "http://127.0.0.1:9"}])
         step = Step(messages=[{"role": "user", "content": "hello"}])
         chunk = {"choices": [{"delta": {"content": "hi"}, "finish_reason": "stop"}]}
         print(router.run(step, lambda model: "hi").text, len(list(router.run_stream(step, lambda model: iter([chunk])))))
@@ -233,7 +233,7 @@ def test_an_sdk_installed_after_the_router_is_used() -> None:
         from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
         from taskrouter import Router, Step
 
-        router = Router(["openai/a"])
+        router = Router([{"id": "a", "base_url": "http://127.0.0.1:9"}])
         step = Step(messages=[{"role": "user", "content": "hello"}], task_type="chat")
         router.run(step, lambda model: "hi")
         exporter = InMemorySpanExporter()
@@ -243,7 +243,7 @@ def test_an_sdk_installed_after_the_router_is_used() -> None:
         router.run(step, lambda model: "hi")
         print(*[span.name for span in exporter.get_finished_spans()], sep=", ")
     """
-    assert outside(script) == "chat openai/a, route chat"
+    assert outside(script) == "chat a, route chat"
 
 
 def test_the_router_sets_no_global_provider() -> None:
@@ -251,7 +251,8 @@ def test_the_router_sets_no_global_provider() -> None:
         from opentelemetry import metrics, trace
         from taskrouter import Router, Step
 
-        Router(["openai/a"]).run(Step(messages=[{"role": "user", "content": "hello"}]), lambda model: "hi")
+        router = Router([{"id": "a", "base_url": "http://127.0.0.1:9"}])
+        router.run(Step(messages=[{"role": "user", "content": "hello"}]), lambda model: "hi")
         print(type(trace.get_tracer_provider()).__name__, type(metrics.get_meter_provider()).__name__)
     """
     assert outside(script) == "ProxyTracerProvider _ProxyMeterProvider"

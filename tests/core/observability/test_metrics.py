@@ -117,7 +117,9 @@ def test_an_unknown_price_adds_nothing_to_the_cost(recorder: Recorder) -> None:
 def test_labels_are_few_and_never_say_who_asked(contexts: list[StepContext]) -> None:
     reader = InMemoryMetricReader()
     meters = MeterProvider([reader])
-    router = Router([card(name) for name in MODELS], "first", config={"execution": {"retries": 0}}, meter_provider=meters)
+    router = Router(
+        [card(name) for name in MODELS], "first", config={"execution": {"retries": 0}}, meter_provider=meters
+    )
     for context in contexts:
         router.run(Step(messages=STEP.messages, task_type="chat", context=context), first_fails)
     data = reader.get_metrics_data()

@@ -8,6 +8,7 @@ from contextvars import copy_context
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import sampling
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 
 from taskrouter import AllAttemptsFailedError, Router, StepContext
@@ -324,12 +325,13 @@ def test_providers_go_by_the_conventions_names(provider: str | None, model: str,
 def test_a_sampler_sees_at_the_start_what_was_decided(recorder: Recorder) -> None:
     seen: dict[str, Any] = {}
 
-    class Sampler(StaticSampler):
-        def should_sample(self, parent_context, trace_id, name, *args, attributes=None, **kwargs):  # type: ignore[no-untyped-def]
-            seen[name] = dict(attributes)
-            return super().should_sample(parent_context, trace_id, name, *args, attributes=attributes, **kwargs)
+    class Curious(sampling.StaticSampler):
+        def should_sample(self, *args: Any, **kwargs: Any) -> sampling.SamplingResult:
+            _, _, name, _, attributes, *_ = args
+            seen[name] = attributes
+            return super().should_sample(*args, **kwargs)
 
-    recorder.tracers.sampler = Sampler(Decision.RECORD_AND_SAMPLE)
+    recorder.tracers.sampler = Curious(sampling.Decision.RECORD_AND_SAMPLE)
     recorder.router().run(PLACED, lambda model: completion())
     assert seen["route chat"][n.STEP_TENANT] == "acme"
     assert seen["route chat"][n.DECISION_MODEL] == "first"

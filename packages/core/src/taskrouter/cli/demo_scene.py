@@ -9,7 +9,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taskrouter.catalog import GENERAL
 from taskrouter.config import RouterConfig, read_toml
 from taskrouter.errors import ExecutionError
 from taskrouter.hookspecs import hookimpl
@@ -163,8 +162,7 @@ _FACTS = ("input_usd_per_million", "output_usd_per_million", "first_token_s", "o
 
 def _quality(given: Mapping[str, float]) -> dict[str, Any]:
     return {
-        task: {"mean": given.get(task, given[GENERAL]), "source": "invented for the demo"}
-        for task in (*TASK_TYPES, GENERAL)
+        task: {"mean": given.get(task, given["elsewhere"]), "source": "invented for the demo"} for task in TASK_TYPES
     }
 
 

@@ -41,7 +41,7 @@ def route(
         emit_json(decision.to_dict())
         return
     out.print(decision.explain(), markup=False, highlight=False, soft_wrap=True)
-    err.print(f"pool: {origin}", style="dim", markup=False, highlight=False)
+    err.print(f"pool: {origin}", style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
 def _text(value: str) -> str:
