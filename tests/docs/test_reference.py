@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -134,6 +137,25 @@ def test_the_command_page_shows_every_command() -> None:
     group = typer.main.get_command(build())
     text = (DOCS / "cli.md").read_text(encoding="utf-8")
     assert [c for c in group.commands if f"## `taskrouter {c}`" not in text] == []  # type: ignore[attr-defined]
+
+
+def test_the_readme_has_the_figures_of_the_evaluation_page() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"<!-- figures:evaluation -->\n(.*?)\n<!-- /figures", readme, re.DOTALL)
+    assert shown is not None
+    assert shown[1] in (DOCS / "evaluation.md").read_text(encoding="utf-8")
+
+
+def test_the_pages_show_where_the_steps_of_the_demo_go(tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).with_name("taskrouter")), "demo", "--json"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)  # noqa: S603 - our own command
+    went = {(str(s["step"]), s["node"], s["task_type"], s["model"]) for s in json.loads(run.stdout)["run"]["steps"]}
+    for page in (ROOT / "README.md", DOCS / "cli.md"):
+        rows_shown = re.findall(
+            r"^ (\d) (\w+) +(\w+) +(\w+) +\d+ +\d+\+", page.read_text(encoding="utf-8"), re.MULTILINE
+        )
+        assert rows_shown
+        assert set(rows_shown) <= went, page
 
 
 def source(module: Any) -> str:

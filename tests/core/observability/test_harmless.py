@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, Sp
 from opentelemetry.trace import INVALID_SPAN, get_current_span
 
 from taskrouter import Router
+from taskrouter.observability import step_trace
 from tests.core.observability.recorder import HELLO, MODELS, STEP, Recorder, card
 
 
@@ -172,6 +173,16 @@ def test_a_failure_of_ours_is_logged_with_its_place_and_without_its_words(caplog
     record = next(r for r in caplog.records if r.name == "taskrouter.observability")
     assert record.getMessage().startswith(f"telemetry failed in visit_started: RuntimeError at {__file__}:")
     assert record.exc_info is None
+
+
+@pytest.mark.parametrize("description", ["chat_end", "route_end"])
+def test_a_span_that_cannot_be_described_ends_all_the_same(description: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step_trace, description, fail)
+    recording = Recorder()
+    assert plain(recording.router()) == "hello"
+    assert len(recording.spans) == 3
+    assert recording.open == {}
+    recording.shutdown()
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import logging
-import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -101,8 +99,6 @@ class Witness:
             self.see(error.partial)
         if isinstance(error, e.AllAttemptsFailedError):
             self.see(error.attempts)
-            bare = copy.copy(error)
-            self.texts.append("".join(traceback.format_exception_only(bare)))
 
     @hookimpl
     def taskrouter_decided(self, decision: Any) -> None:
