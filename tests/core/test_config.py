@@ -117,10 +117,10 @@ def file(tmp_path: Path) -> Path:
 def edited(path: str, value: Any) -> dict[str, Any]:
     """Return the mapping with one value set: `models.1.tier` is the second model's tier."""
     document = copy.deepcopy(MAPPING)
-    *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
     place: Any = document
+    *parents, last = path.split(".")
     for part in parents:
-        place = place[part] if isinstance(place, list) else place.setdefault(part, {})
+        place = place[int(part)] if isinstance(place, list) else place.setdefault(part, {})
     place[last] = value
     return document
 
@@ -134,10 +134,13 @@ def test_a_file_a_path_as_text_and_a_mapping_say_the_same(file: Path) -> None:
 
 def test_routers_from_file_and_mapping_decide_the_same(file: Path) -> None:
     step = Step(messages=[{"role": "user", "content": "Translate 'good morning' into French."}])
-    routers = Router.from_config(file), Router.from_config(MAPPING), Router(config=MAPPING)
-    first, *others = [
-        {**router.route(step).to_dict(), "id": "", "duration_s": 0} for router in (*routers, Router(config=str(file)))
-    ]
+    routers = (
+        Router.from_config(file),
+        Router.from_config(str(file)),
+        Router.from_config(MAPPING),
+        Router(config=MAPPING),
+    )
+    first, *others = [{**router.route(step).to_dict(), "id": "", "duration_s": 0} for router in routers]
     assert all(other == first for other in others)
 
 

@@ -76,7 +76,7 @@ async def test_a_plugin_sees_the_same_of_asynchronous_steps_and_streams() -> Non
     watcher = Watcher()
     shared = router(watcher)
     await shared.arun(STEP, call)
-    assert list(shared.run_stream(STEP, lambda model: [only_second(model)])) == ["hello"]
+    assert list(shared.run_stream(STEP, lambda model: iter([only_second(model)]))) == ["hello"]
     kinds = [kind for kind, _ in watcher.seen]
     assert kinds == ["decided", "attempted", "attempted", "completed"] * 2
 

@@ -21,7 +21,7 @@ def modules_after(code: str) -> set[str]:
     """Names of the modules that a fresh interpreter has loaded after the code."""
     program = f"{code}\nimport sys\nprint(*sys.modules)"
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - our own program
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     return set(done.stdout.split())
 
 

@@ -63,7 +63,7 @@ def test_the_python_on_a_page_runs(page: Path, real_names: None) -> None:
 @pytest.mark.parametrize("example", EXAMPLES, ids=name)
 def test_an_example_runs_without_a_key(example: Path, tmp_path: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if not key.endswith("_API_KEY")}
-    done = subprocess.run(  # noqa: S603 - our own examples
+    done = subprocess.run(
         [sys.executable, "-W", "error::DeprecationWarning:__main__", str(example)],
         cwd=tmp_path,
         env=environment,

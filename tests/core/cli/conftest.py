@@ -88,7 +88,7 @@ def process(folder: Path) -> Command:
 
     def run(*arguments: str, stdin: bytes = b"", code: str = "", **environment: str) -> Ran:
         program = f"{code}\nimport sys\nsys.argv[0] = 'taskrouter'\nfrom taskrouter.cli.app import main\nmain()"
-        done = subprocess.run(  # noqa: S603 - our own program
+        done = subprocess.run(
             [sys.executable, "-c", program, *arguments],
             input=stdin,
             capture_output=True,

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-
 from tests.core.observability.recorder import Recorder
 
 

@@ -15,10 +15,10 @@ from opentelemetry import metrics, trace
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider, sampling
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import INVALID_SPAN, get_current_span
+from tests.core.observability.recorder import HELLO, MODELS, STEP, Recorder, card
 
 from taskrouter import Router
 from taskrouter.observability import step_trace
-from tests.core.observability.recorder import HELLO, MODELS, STEP, Recorder, card
 
 
 def router(tracers: trace.TracerProvider | None = None, meters: metrics.MeterProvider | None = None) -> Router:
@@ -89,7 +89,7 @@ class BrokenTracer(trace.NoOpTracer):
 
 
 class BrokenSpan(trace.NonRecordingSpan):
-    is_recording = staticmethod(lambda: True)  # type: ignore[assignment]
+    is_recording = staticmethod(lambda: True)
     set_attribute = set_attributes = set_status = end = fail
 
 
@@ -209,7 +209,7 @@ def test_telemetry_can_be_switched_off(way: Callable[[Router], str], recorder: R
 
 def outside(script: str) -> str:
     """Run a script in a process of its own: the global providers can be set but once."""
-    done = subprocess.run(  # noqa: S603 - our own interpreter and script
+    done = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False
     )
     assert done.stderr == ""
@@ -231,7 +231,8 @@ def test_without_an_sdk_everything_works() -> None:
         router = Router([{"id": "a", "base_url": "http://127.0.0.1:9"}])
         step = Step(messages=[{"role": "user", "content": "hello"}])
         chunk = {"choices": [{"delta": {"content": "hi"}, "finish_reason": "stop"}]}
-        print(router.run(step, lambda model: "hi").text, len(list(router.run_stream(step, lambda model: iter([chunk])))))
+        stream = router.run_stream(step, lambda model: iter([chunk]))
+        print(router.run(step, lambda model: "hi").text, len(list(stream)))
     """
     assert outside(script) == "hi 1"
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from tests.core.observability.recorder import MODELS, STEP, Recorder, card, completion
 
 from taskrouter import AllAttemptsFailedError, Router, Step, StepContext
 from taskrouter.observability import names as n
-from tests.core.observability.recorder import MODELS, STEP, Recorder, card, completion
 
 CALL = {n.OPERATION, n.PROVIDER, n.GENAI_REQUEST_MODEL}
 LABELS = {

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from google.protobuf import json_format
+from google.protobuf import json_format  # type: ignore[import-untyped]  # it ships no types
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from opentelemetry.trace import Link
+from tests.core.observability.recorder import STEP, Recorder, attributes, completion
 
 from taskrouter import MissingExtraError
 from taskrouter.observability.otlp_file import write_otlp_json
-from tests.core.observability.recorder import STEP, Recorder, attributes, completion
 
 IDS = ("traceId", "spanId", "parentSpanId")
 

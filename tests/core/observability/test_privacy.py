@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.core.observability.recorder import Recorder, chunk, completion
+from tests.core.observability.test_harmless import BROKEN
 
 from taskrouter import Router, Step, TaskRouterError, hookimpl
 from taskrouter import errors as e
 from taskrouter.execution import chat_completion_view
-from tests.core.observability.recorder import Recorder, chunk, completion
-from tests.core.observability.test_harmless import BROKEN
 
 CANARY = "kanarienvogel-7731"
 TOOL = {

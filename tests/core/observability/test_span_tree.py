@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.trace import sampling
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span
+from tests.core.observability.recorder import HELLO, STEP, Recorder, attributes, card, completion
 
 from taskrouter import AllAttemptsFailedError, Router, StepContext
 from taskrouter import Step as RouterStep
 from taskrouter.observability import names as n
 from taskrouter.observability.names import provider_name
-from tests.core.observability.recorder import HELLO, STEP, Recorder, attributes, card, completion
 
 CONTEXT = StepContext(agent="writer", node="draft", index=3, run_id="run-1", session_id="talk-1", tenant="acme")
 PLACED = RouterStep(messages=STEP.messages, task_type="chat", context=CONTEXT)

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from opentelemetry.trace import StatusCode, get_current_span
+from tests.core.observability.recorder import HELLO, STEP, Recorder, attributes, chunk
 
 from taskrouter.errors import StreamBroken
 from taskrouter.observability import names as n
-from tests.core.observability.recorder import HELLO, STEP, Recorder, attributes, chunk
 
 CHAT = "agent > route chat > chat openai/first"
 

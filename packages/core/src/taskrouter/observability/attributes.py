@@ -96,14 +96,15 @@ def route_end(
         answered = booked[-1]
         attributes[n.OUTCOME_MODEL] = answered.model
         attributes[n.OUTCOME_PROVIDER] = targets[answered.model].provider
-        baseline = _baseline_usd(targets[decision.incumbent].card, answered.usage or Usage())
-        if baseline is not None:
+        if (baseline := _baseline_usd(targets[decision.incumbent].card, answered.usage)) is not None:
             attributes[n.COST_BASELINE] = baseline
     return attributes
 
 
-def _baseline_usd(incumbent: ModelConfig, usage: Usage) -> float | None:
+def _baseline_usd(incumbent: ModelConfig, usage: Usage | None) -> float | None:
     """Price of the same answer from the incumbent, its prompt cache as warm as that of the model that answered."""
+    if usage is None:
+        return None
     return incumbent.cost_usd(usage.input_tokens, usage.output_tokens, usage.cached_input_tokens)
 
 

@@ -7,7 +7,7 @@ never rated lower.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from taskrouter.profile import UNKNOWN
@@ -109,38 +109,44 @@ def complexity(
 ) -> tuple[float, tuple[str, ...]]:
     """Return the complexity from 0 (trivial) to 1 (demanding), and the signals that weigh most, weightiest first."""
     earned: dict[str, int] = {}
-    for signal, count in _counts(view, text, tools, schema):
-        if count:
-            each, most = POINTS[signal]
-            earned[signal] = min(each * count, most)
+    for signal, count in _counts(view, text, tools, schema).items():
+        each, most = POINTS[signal]
+        earned[signal] = min(each * count, most)
     total = PRIORS[task_type] + sum(earned.values())
     ranked = sorted(earned, key=earned.__getitem__, reverse=True)
     return min(total, FULL) / FULL, tuple([_REASONS[signal] for signal in ranked[:3]])
 
 
-def _counts(
-    view: StepView, text: Words, tools: Sequence[Tool], schema: Mapping[str, Any] | None
-) -> Iterator[tuple[str, int]]:
+def _counts(view: StepView, text: Words, tools: Sequence[Tool], schema: Mapping[str, Any] | None) -> dict[str, int]:
+    """Count what each signal stands for; what is not there has no entry."""
+    counts = _spoken(view.user, text)
     user = view.user
+    found = {
+        "several parts": user.count(", ") - 1 + user.count("\n- "),
+        "code to read": sum(map(user.__contains__, _CODE_MARKS)),
+        "tools to choose from": len(tools),
+        "a schema to fill": schema is not None,
+        "images": view.images,
+        "long context": view.chars.bit_length() - 12,  # one from 4,096 characters, one more per doubling
+        "a long request": len(user) // 100,
+        "many turns": view.turns // 4,
+    }
+    for signal, count in found.items():
+        if count > 0:
+            counts[signal] = int(count)
+    return counts
+
+
+def _spoken(user: str, text: Words) -> dict[str, int]:
     counts: dict[str, int] = {}
     for word in _KNOWN & text.unique:
         for signal in _SIGNALS_OF[word]:
             counts[signal] = counts.get(signal, 0) + 1
     if not user.isascii():
         for signal, pieces in _PIECES.items():
-            counts[signal] = counts.get(signal, 0) + sum(map(user.__contains__, pieces))
-        commas = user.count(", ") + user.count("、") + user.count("，")
-    else:
-        commas = user.count(", ")
-    yield from counts.items()
-    yield "several parts", max(0, commas - 1) + user.count("\n- ")
-    yield "code to read", sum(map(user.__contains__, _CODE_MARKS))
-    yield "tools to choose from", len(tools)
-    yield "a schema to fill", int(schema is not None)
-    yield "images", view.images
-    yield "long context", max(0, view.chars.bit_length() - 12)  # one from 4,096 characters, one more per doubling
-    yield "a long request", len(user) // 100
-    yield "many turns", view.turns // 4
+            if spoken := sum(map(user.__contains__, pieces)):
+                counts[signal] = counts.get(signal, 0) + spoken
+    return counts
 
 
 _REASONS = {signal: f"complexity: {signal}" for signal in POINTS}

@@ -1,0 +1,152 @@
+"""Callers make mistakes: what they hand to `run` and `run_stream` ends in an answer or in one clear error of ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from taskrouter import AllAttemptsFailedError, ModelCallError, ModelCard, Router, Step
+from taskrouter.errors import LocalFailure, StreamBroken
+
+STEP = Step(messages=[{"role": "user", "content": "Say hello."}])
+MODELS = [ModelCard(id=name, model=f"house/{name}", input_usd_per_million=1.0) for name in ("first", "second")]
+
+
+class Gone(BaseException):
+    """Neither an error nor an interrupt."""
+
+
+class Mute(Exception):  # noqa: N818 - it stands for a client's own
+    """An exception that cannot even be printed."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.fixture
+def router() -> Router:
+    return Router(MODELS, "first", config={"execution": {"retries": 0}})
+
+
+def raising(error: BaseException) -> Callable[[str], Any]:
+    def call(model: str) -> Any:
+        raise error
+
+    return call
+
+
+@pytest.mark.parametrize("answer", [None, 3, {}, "", [], object(), {"choices": []}, {"choices": [{"message": None}]}])
+def test_what_is_no_answer_is_an_empty_one_and_falls_back(router: Router, answer: object) -> None:
+    with pytest.raises(AllAttemptsFailedError) as caught:
+        router.run(STEP, lambda model: answer)
+    assert [attempt.error_type for attempt in caught.value.attempts] == ["bad_answer", "bad_answer"]
+    assert router.run(STEP, lambda model: answer if model == "first" else "hello").text == "hello"
+
+
+@pytest.mark.parametrize("call", ["first", None, 3, lambda: "no argument", raising(NameError("x"))])
+def test_a_call_that_cannot_be_made_is_a_local_failure_that_is_not_repeated(router: Router, call: Any) -> None:
+    with pytest.raises(LocalFailure, match="model 'first' could not be called, the failure is local: "):
+        router.run(STEP, call)
+    with pytest.raises(LocalFailure):
+        list(router.run_stream(STEP, call))
+
+
+async def test_a_call_that_is_not_asynchronous_is_a_local_failure(router: Router) -> None:
+    with pytest.raises(LocalFailure):
+        await router.arun(STEP, lambda model: "hello")  # type: ignore[arg-type,return-value] # the mistake
+    stream = router.arun_stream(STEP, lambda model: ["hello"])  # type: ignore[arg-type,return-value,var-annotated] # too
+    with pytest.raises(LocalFailure):
+        await anext(stream)
+
+
+@pytest.mark.parametrize("error", [StopIteration(5), Mute(), ExceptionGroup("g", [ValueError()]), RuntimeError()])
+def test_any_exception_of_a_client_is_a_failed_attempt(router: Router, error: Exception) -> None:
+    with pytest.raises(AllAttemptsFailedError) as caught:
+        router.run(STEP, raising(error))
+    assert [type(failure) for failure in caught.value.exceptions] == [ModelCallError, ModelCallError]
+    assert caught.value.exceptions[0].__cause__ is error
+
+
+def test_a_view_that_fails_is_a_failed_attempt(router: Router) -> None:
+    def view(native: str) -> Any:
+        raise ValueError(native)
+
+    with pytest.raises(AllAttemptsFailedError):
+        router.run(STEP, lambda model: "hello", view)
+    with pytest.raises(AllAttemptsFailedError):
+        list(router.run_stream(STEP, lambda model: iter(["hello"]), view))
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), SystemExit(3), GeneratorExit(), Gone(), asyncio.CancelledError()]
+)
+def test_what_is_no_error_passes_through_and_nobody_else_is_called(router: Router, error: BaseException) -> None:
+    called = []
+
+    def call(model: str) -> Any:
+        called.append(model)
+        raise error
+
+    with pytest.raises(type(error)):
+        router.run(STEP, call)
+    assert called == ["first"]
+
+
+def test_a_stream_may_be_any_iterable(router: Router) -> None:
+    assert list(router.run_stream(STEP, lambda model: ["a", "b"])) == ["a", "b"]  # type: ignore[arg-type,return-value]
+
+
+def test_a_stream_of_nothing_falls_back(router: Router) -> None:
+    chunks: dict[str, list[Any]] = {"first": [None, "", {}], "second": ["hello"]}
+    assert list(router.run_stream(STEP, lambda model: iter(chunks[model]))) == ["hello"]
+
+
+def unwilling(model: str) -> Iterator[str]:
+    """A stream that fails when it is closed."""
+    try:
+        yield "a"
+        yield "b"
+    finally:
+        raise RuntimeError("at close")
+
+
+def stubborn(model: str) -> Iterator[str]:
+    """A stream that goes on when it is closed."""
+    try:
+        yield "a"
+        yield "b"
+    except GeneratorExit:
+        yield "c"
+
+
+@pytest.mark.parametrize("source", [unwilling, stubborn])
+def test_a_stream_that_cannot_be_closed_is_left_all_the_same(router: Router, source: Any) -> None:
+    with router.run_stream(STEP, source) as stream:
+        assert next(stream) == "a"
+    stream.close()
+    assert list(stream) == []
+    assert stream.outcome is None
+
+
+def test_a_stream_that_fails_at_its_end_is_broken_with_what_had_arrived(router: Router) -> None:
+    received: list[str] = []
+    with pytest.raises(StreamBroken) as caught:
+        received.extend(router.run_stream(STEP, unwilling))
+    assert caught.value.partial.text == "ab"
+
+
+async def test_an_asynchronous_stream_that_cannot_be_closed_is_left_all_the_same(router: Router) -> None:
+    async def source(model: str) -> Any:
+        try:
+            yield "a"
+            yield "b"
+        finally:
+            raise RuntimeError("at close")
+
+    async with router.arun_stream(STEP, source) as stream:
+        assert await anext(stream) == "a"
+    await stream.aclose()
+    assert stream.outcome is None
