@@ -3,7 +3,7 @@
     pip install 'taskrouter[openai,simulate]'
     python examples/core_router.py
 
-With real models, leave the simulator out and name them: `Router(["openai/gpt-4o-mini", "openai/gpt-4o"], ...)`.
+With real models, leave the simulator out and name them: `Router(["openai/gpt-4.1-mini", "openai/gpt-4o"], ...)`.
 """
 
 from __future__ import annotations

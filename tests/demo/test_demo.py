@@ -71,6 +71,7 @@ def test_the_trace_is_otlp_with_the_attempts_beneath_the_routes(document: dict[s
     chats = [span for span in spans if span["name"].startswith("chat ")]
     assert len(routes) == len(document["run"]["steps"])
     assert {span["parentSpanId"] for span in chats} == routes
+    assert len({span["traceId"] for span in spans}) == 1
     assert all(re.fullmatch("[0-9a-f]{32}", span["traceId"]) for span in spans)
 
 

@@ -21,7 +21,7 @@ from tests.docs.pages import ROOT, blocks, links, name, pages
 
 from taskrouter import RouterConfig, simulator
 
-MODELS = ("gpt-4o-mini", "gpt-4o", "claude-sonnet-4-5")
+MODELS = ("gpt-4.1-mini", "gpt-4o-mini", "gpt-4o", "claude-sonnet-4-5")
 GRANTED = Path(__file__).parent / "takes_for_granted"
 WITH_EXAMPLES = [page for page in pages() if blocks(page, "python")]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))

@@ -237,8 +237,14 @@ def _explanation(decision: Decision) -> list[str]:
     return lines
 
 
+def _shortened(source: str) -> str:
+    """The first of several sources, for a line that people read; JSON has them all."""
+    first, *others = source.split("; ")
+    return f"{first}; {len(others)} more" if others else first
+
+
 def _row_line(number: int, row: ScoredPlan) -> str:
-    quality = f"quality {row.quality.mean:.3f} ({row.quality.source})"
+    quality = f"quality {row.quality.mean:.3f} ({_shortened(row.quality.source)})"
     cost = "cost unknown" if row.cost_usd is None else f"${row.cost_usd:.6f}"
     latency = "latency unknown" if row.latency_s is None else f"{row.latency_s:.2f} s"
     parts = "".join(f", {p.name} {p.contribution:+.3f}" for p in row.parts)

@@ -148,7 +148,8 @@ class Outcome(Generic[R]):
 
 def sum_usage(attempts: tuple[Attempt, ...]) -> Usage:
     """Tokens of all attempts together."""
-    return sum((a.usage for a in attempts if a.usage is not None), Usage())
+    used = [attempt.usage for attempt in attempts if attempt.usage is not None]
+    return used[0] if len(used) == 1 else sum(used, Usage())
 
 
 def sum_cost_usd(attempts: tuple[Attempt, ...]) -> float | None:

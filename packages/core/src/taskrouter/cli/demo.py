@@ -59,7 +59,8 @@ def demo(
         if not json:
             err.print(f"[bold]TaskRouter demo[/]  {chosen.summary}")
             err.print(f"Task: {TASK}\n", markup=False, highlight=False)
-        main = scene.run("router", "router", seen=lambda outcome: None if json else _progress(outcome))
+        with recorder.provider.get_tracer("taskrouter.demo").start_as_current_span("demo run"):
+            main = scene.run("router", "router", seen=lambda outcome: None if json else _progress(outcome))
         spans = recorder.finished()
         if main.error:
             raise ExecutionError(f"the demo's agent did not finish: {main.error}")

@@ -22,8 +22,8 @@ ConfigOption = Annotated[
 SAMPLE: Mapping[str, Any] = {
     "router": {"incumbent": "large"},
     "models": [
-        {"id": "small", "model": "openai/gpt-4o-mini"},
-        {"id": "medium", "model": "anthropic/claude-3-5-haiku-20241022"},
+        {"id": "small", "model": "openai/gpt-4.1-mini"},
+        {"id": "medium", "model": "openai/gpt-4.1"},
         {"id": "large", "model": "openai/gpt-4o"},
     ],
 }

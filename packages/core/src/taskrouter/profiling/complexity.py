@@ -122,7 +122,7 @@ def _counts(view: StepView, text: Words, tools: Sequence[Tool], schema: Mapping[
     counts = _spoken(view.user, text)
     user = view.user
     found = {
-        "several parts": user.count(", ") - 1 + user.count("\n- "),
+        "several parts": max(0, _commas(user) - 1) + user.count("\n- "),
         "code to read": sum(map(user.__contains__, _CODE_MARKS)),
         "tools to choose from": len(tools),
         "a schema to fill": schema is not None,
@@ -135,6 +135,10 @@ def _counts(view: StepView, text: Words, tools: Sequence[Tool], schema: Mapping[
         if count > 0:
             counts[signal] = int(count)
     return counts
+
+
+def _commas(user: str) -> int:
+    return user.count(", ") + (0 if user.isascii() else user.count("、") + user.count("，"))
 
 
 def _spoken(user: str, text: Words) -> dict[str, int]:

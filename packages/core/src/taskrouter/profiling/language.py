@@ -58,6 +58,9 @@ for _language, _list in STOPWORDS.items():
     for _word in _list.split():
         _LANGUAGES_OF.setdefault(_word, []).append(_language)
 _KNOWN = frozenset(_LANGUAGES_OF)
+_ENGLISH = frozenset(word for word, languages in _LANGUAGES_OF.items() if languages == ["en"])
+ENGLISH_ENOUGH: Final = 4
+"""So many words that only English has settle it; no other list is counted."""
 
 
 def guess_language(text: str, tokens: Iterable[str]) -> str:
@@ -65,6 +68,8 @@ def guess_language(text: str, tokens: Iterable[str]) -> str:
     sample = text[:SAMPLE_CHARS]
     if not sample.isascii() and (code := _by_script(sample)):
         return code
+    if len(_ENGLISH.intersection(tokens)) >= ENGLISH_ENOUGH:
+        return "en"
     votes: dict[str, int] = {}
     for word in _KNOWN.intersection(tokens):
         for language in _LANGUAGES_OF[word]:

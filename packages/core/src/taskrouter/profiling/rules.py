@@ -167,15 +167,14 @@ def _weigh(lexicon: Lexicon, text: list[str], heard: dict[str, float], factor: f
 
     The strongest phrase of a task type counts in full, each further one by the share `again`.
     """
-    hits = [i for i, word in enumerate(text) if word in lexicon]
-    if not hits:
-        return
     negated = not _NEGATIONS.isdisjoint(text)
     said: set[int] = set()
     best: dict[str, int] = {}
-    for i in hits:
-        alone, followed = lexicon[text[i]]
-        weights = _longest(followed, alone, text, i + 1) if followed else alone
+    for i in [i for i, word in enumerate(text) if word in lexicon]:
+        weights: Sequence[tuple[str, int]]
+        weights, followed = lexicon[text[i]]
+        if followed and (rests := followed.get(text[i + 1] if i + 1 < len(text) else "")):
+            weights = next((w for rest, w in rests if text[i + 2 : i + 2 + len(rest)] == rest), weights)
         if not weights or id(weights) in said:
             continue
         if negated and not _NEGATIONS.isdisjoint(text[max(0, i - 3) : i]):
@@ -189,19 +188,6 @@ def _weigh(lexicon: Lexicon, text: list[str], heard: dict[str, float], factor: f
             else:
                 counts = weight * again
             heard[task_type] = heard.get(task_type, 0.0) + counts * factor
-
-
-def _longest(
-    followed: Mapping[str, Sequence[tuple[list[str], Sequence[tuple[str, int]]]]],
-    alone: Sequence[tuple[str, int]],
-    text: list[str],
-    after: int,
-) -> Sequence[tuple[str, int]]:
-    if after < len(text) and (rests := followed.get(text[after])):
-        for rest, weights in rests:
-            if text[after + 1 : after + 1 + len(rest)] == rest:
-                return weights
-    return alone
 
 
 def _add(score: Score, heard: Mapping[str, float], says: str) -> None:
