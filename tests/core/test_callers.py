@@ -8,11 +8,23 @@ from typing import Any
 
 import pytest
 
-from taskrouter import AllAttemptsFailedError, ModelCallError, ModelCard, Router, Step
+from taskrouter import (
+    AllAttemptsFailedError,
+    Attempt,
+    ConfigurationError,
+    ModelCallError,
+    ModelCard,
+    Router,
+    Step,
+    hookimpl,
+)
 from taskrouter.errors import LocalFailure, StreamBroken
 
 STEP = Step(messages=[{"role": "user", "content": "Say hello."}])
-MODELS = [ModelCard(id=name, model=f"house/{name}", input_usd_per_million=1.0) for name in ("first", "second")]
+MODELS = [
+    ModelCard(id=name, model=f"house/{name}", input_usd_per_million=1.0, output_usd_per_million=1.0)
+    for name in ("first", "second")
+]
 
 
 class Gone(BaseException):
@@ -60,6 +72,74 @@ async def test_a_call_that_is_not_asynchronous_is_a_local_failure(router: Router
     stream = router.arun_stream(STEP, lambda model: ["hello"])  # type: ignore[arg-type,return-value,var-annotated] # too
     with pytest.raises(LocalFailure):
         await anext(stream)
+
+
+async def answer_later(model: str) -> str:
+    return "hello"
+
+
+def test_a_coroutine_where_an_answer_was_expected_names_the_method_to_use(router: Router) -> None:
+    with pytest.raises(LocalFailure, match=r"model 'first' was not called: call returned a coroutine: use arun$"):
+        router.run(STEP, answer_later)
+    with pytest.raises(LocalFailure, match=r"call returned a coroutine: use arun_stream$"):
+        next(router.run_stream(STEP, answer_later))  # type: ignore[arg-type] # the mistake
+
+
+@pytest.mark.parametrize("read", [None, "hello", {"text": "hello"}], ids=["nothing", "text", "mapping"])
+def test_a_view_that_returns_something_else_is_told_what_to_return(router: Router, read: object) -> None:
+    def view(native: str) -> Any:
+        return read
+
+    with pytest.raises(LocalFailure, match=r"`view` gave a .*: it must return a ResponseView"):
+        router.run(STEP, lambda model: "hello", view)
+    with pytest.raises(LocalFailure, match="it must return a ResponseView"):
+        list(router.run_stream(STEP, lambda model: iter(["hello"]), view))
+
+
+class Attempts:
+    """Collects the attempts of a router."""
+
+    def __init__(self) -> None:
+        self.seen: list[Attempt] = []
+
+    @hookimpl
+    def taskrouter_attempted(self, attempt: Attempt) -> None:
+        self.seen.append(attempt)
+
+
+def test_a_call_that_was_never_made_is_free_and_an_answer_that_was_misread_is_not() -> None:
+    watch = Attempts()
+    router = Router(MODELS, "first", plugins=[watch])
+    with pytest.raises(LocalFailure):
+        router.run(STEP, raising(TypeError()))
+    with pytest.raises(LocalFailure):
+        router.run(STEP, lambda model: "hello", lambda native: None)  # type: ignore[arg-type,return-value]
+    with pytest.raises(LocalFailure):
+        list(router.run_stream(STEP, lambda model: iter(["hello"]), lambda chunk: None))  # type: ignore[arg-type,return-value]
+    free, misread, misread_stream = watch.seen
+    assert (free.cost_usd, free.usage and free.usage.input_tokens) == (0.0, 0)
+    assert misread.cost_usd == misread_stream.cost_usd
+    assert misread.cost_usd
+    assert misread.usage
+    assert misread.usage.estimated
+
+
+def test_a_key_that_is_not_set_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ABSENT_KEY", raising=False)
+    watch = Attempts()
+    model = {"id": "a", "base_url": "http://127.0.0.1:1/v1", "api_key": "env:ABSENT_KEY"}
+    prices = {"input_usd_per_million": 1.0, "output_usd_per_million": 1.0}
+    with pytest.raises(ConfigurationError, match="ABSENT_KEY is not set"):
+        Router([{**model, **prices}], plugins=[watch]).complete(STEP)
+    assert [attempt.cost_usd for attempt in watch.seen] == [0.0]
+
+
+def test_when_the_only_attempt_fails_the_error_says_so(router: Router) -> None:
+    only = Router(MODELS[:1], config={"execution": {"retries": 0}})
+    with pytest.raises(AllAttemptsFailedError, match=r"^the only attempt failed on 'first'; the error: model 'first'"):
+        only.run(STEP, raising(ValueError()))
+    with pytest.raises(AllAttemptsFailedError, match=r"^all 2 attempts failed on 'first', 'second'; the last error: "):
+        router.run(STEP, raising(ValueError()))
 
 
 @pytest.mark.parametrize("error", [StopIteration(5), Mute(), ExceptionGroup("g", [ValueError()]), RuntimeError()])

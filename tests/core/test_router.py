@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import uuid
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -236,6 +238,19 @@ def test_every_policy_ranks_exactly_the_eligible_models_and_falls_back_to_the_in
         ({"models": pool(), "incumbent": "large", "rules": [{"name": "r", "task_type": "plan"}]}, "unknown task type"),
         ({"models": [{"id": "a", "base_url": "http://x", "backend": "carrier"}]}, "unknown backend 'carrier'; known"),
         ({"models": pool(), "incumbent": "large", "config": {"profiling": {"classifier": "x"}}}, "known: rules"),
+        ({"models": pool(), "incumbent": 3}, "incumbent: unknown model 3; the pool has small, medium, large"),
+        ({"models": pool(), "incumbent": ["large"]}, r"incumbent: unknown model \['large'\]"),
+        ({"models": pool(), "incumbent": "large", "rules": 3}, "rules must be a list of rules, not 3"),
+        ({"models": pool(), "incumbent": "large", "rules": {"name": "r"}}, "rules must be a list of rules"),
+        ({"models": pool(), "incumbent": "large", "rules": ["r"]}, r"rules\[0\]: must be a table"),
+        ({"models": pool(), "incumbent": "large", "rules": [{"name": "r", "avoid": ["lage"]}]}, "mean 'large'"),
+        (
+            {"models": pool(), "incumbent": "large", "rules": [{"name": "r", "policy": "balancd"}]},
+            r"rules\[0\] \('r'\).policy: unknown name 'balancd'; known: .*; did you mean 'balanced'\?",
+        ),
+        ({"models": pool(), "incumbent": "large", "plugins": None}, "plugins must be a list of plugin objects"),
+        ({"models": [{"id": "a", "quality": {"chat": {"mean": float("nan"), "source": "x"}}}]}, "finite"),
+        ({"models": [{"id": "a", "first_token_s": float("inf")}]}, "finite"),
     ],
 )
 def test_a_wrong_construction_is_one_error_that_names_the_key(arguments: dict[str, object], message: str) -> None:
@@ -258,12 +273,107 @@ def test_a_wrong_construction_is_one_error_that_names_the_key(arguments: dict[st
         ({"messages": USER, "tools": [{"name": "f"}]}, r"tools\[0\] is no tool"),
         ({"messages": USER, "tools": [{"function": {"name": "f", "parameters": "x"}}]}, "'f'.*'parameters' is a str"),
         ({"messages": USER, "task_type": "plannning"}, "planning"),
+        ({"messages": USER, "task_type": 3}, "task_type is a int"),
+        ({"messages": [{"role": ["user"], "content": "x"}]}, r"messages\[0\]\['role'\] is a list; it must be text"),
+        ({"messages": [{"role": "user", "content": b"x"}]}, r"\['content'\] is a bytes; it must be text"),
+        ({"messages": USER, "tools": 3}, "Step.tools is a int; it must be a list of tools"),
+        ({"messages": USER, "tools": (tool for tool in [TOOL])}, "Step.tools is a generator"),
+        ({"messages": USER, "tools": {"f": TOOL}}, "Step.tools is a dict"),
+        ({"messages": USER, "tools": [{"function": {"name": ""}}]}, r"tools\[0\] is no tool"),
+        ({"messages": USER, "tools": [{"function": {"name": "f", "description": 3}}]}, "'description' is a int"),
+        ({"messages": USER, "context": {"agent": "a"}}, "Step.context is a dict; pass a StepContext"),
     ],
 )
 def test_a_wrong_step_is_one_error_that_says_where(fields: dict[str, object], message: str) -> None:
     with pytest.raises(InvalidStepError) as caught:
         Router(pool(), incumbent="large").route(Step(**fields))  # type: ignore[arg-type]
     assert re.search(message, str(caught.value)), str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"run_id": uuid.UUID(int=1)}, r"StepContext.run_id is a UUID; it must be text or None: pass str\(run_id\)"),
+        ({"agent": 3}, "StepContext.agent is a int"),
+        ({"node": b"n"}, "StepContext.node is a bytes"),
+        ({"session_id": []}, "StepContext.session_id is a list"),
+        ({"tenant": object()}, "StepContext.tenant is a object"),
+        ({"index": "0"}, "StepContext.index is a str; it must be a number or None"),
+        ({"tags": "eu"}, "StepContext.tags is a collection of strings, not the string 'eu'"),
+        ({"tags": 3}, "StepContext.tags is a int; it must be a collection of strings"),
+        ({"tags": [[]]}, "StepContext.tags holds a list; a tag is text"),
+        ({"tags": frozenset({3})}, "StepContext.tags holds a int; a tag is text"),
+    ],
+)
+def test_a_wrong_context_is_one_error_that_names_the_field(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidStepError, match=message):
+        StepContext(**fields)  # type: ignore[arg-type]
+
+
+def test_none_is_taken_for_no_tools_and_no_tags() -> None:
+    bare = step(tools=None, context=StepContext(tags=None))  # type: ignore[arg-type]
+    assert (bare.tools, bare.context.tags) == ((), frozenset())
+    assert bare == step()
+
+
+@pytest.mark.parametrize("given", ["hi", {"messages": USER}, None, USER])
+def test_what_is_no_step_is_told_to_be_one(given: object) -> None:
+    router = Router(pool(), incumbent="large")
+    decision = router.route(step())
+    for ask in (
+        lambda: router.route(given),  # type: ignore[arg-type]
+        lambda: router.complete(given),  # type: ignore[arg-type]
+        lambda: router.run(given, str, decision=decision),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(InvalidStepError, match=r"is no step: pass Step\(messages="):
+            ask()
+
+
+def test_a_decision_about_models_of_another_pool_is_refused() -> None:
+    foreign = Router([card("abroad")]).route(step())
+    router = Router(pool(), incumbent="large")
+    with pytest.raises(ConfigurationError, match="decision: unknown model 'abroad'; the pool has small, medium, large"):
+        router.run(step(), str, decision=foreign)
+    with pytest.raises(ConfigurationError, match="decision is a str; pass what `route` returned"):
+        router.complete(step(), decision="large")  # type: ignore[arg-type]
+
+
+def test_a_decision_of_an_equal_pool_is_taken() -> None:
+    decision = Router(pool(), incumbent="large").route(step())
+    assert Router(pool(), incumbent="small").run(step(), str, decision=decision).text == "large"
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        ("small", "use must be a list of model ids, not 'small'"),
+        (3, "use must be a list of model ids, not 3"),
+        ([3], "use: unknown model 3"),
+        ([["small"]], r"use: unknown model \['small'\]"),
+        (["smal"], "did you mean 'small'"),
+    ],
+)
+def test_a_wrong_list_of_allowed_models_is_refused(use: object, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        Router(pool(), incumbent="large").route(step(), use=use)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ('[router]\nincumbent = "lage"', "incumbent: unknown model 'lage'"),
+        ('[policy]\nname = "cheapest"', "policy: unknown name 'cheapest'"),
+        ('[[rules]]\nname = "r"\nuse = ["x"]', r"rules\[0\] \('r'\).use: unknown model 'x'"),
+        ('[[rules]]\nname = "r"\npolicy = "x"', r"rules\[0\] \('r'\).policy: unknown name 'x'"),
+    ],
+)
+def test_what_is_wrong_between_the_lines_of_a_file_is_said_of_the_file(
+    tmp_path: Path, lines: str, message: str
+) -> None:
+    file = tmp_path / "taskrouter.toml"
+    file.write_text(f'{lines}\n[[models]]\nid = "large"\nmodel = "openai/gpt-4o"\n', encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=rf"taskrouter.toml: {message}"):
+        Router.from_config(file)
 
 
 def test_a_tool_schema_that_is_no_schema_is_found_before_the_provider_finds_it() -> None:

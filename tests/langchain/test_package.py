@@ -26,7 +26,7 @@ HEAVY = {"litellm", "openai", "langchain_openai", "langgraph", "langchain", "ope
 
 
 def run_python(code: str) -> str:
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60)  # noqa: S603, PLW1510 - our own interpreter; the assertion below shows what went wrong
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60)  # noqa: PLW1510 - our own interpreter; the assertion below shows what went wrong
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -78,6 +78,6 @@ def test_the_first_step_of_a_plan_is_found(plan: str, step: str) -> None:
 
 
 def test_the_example_runs_without_a_key() -> None:
-    done = subprocess.run([sys.executable, "-W", "error", str(EXAMPLE)], capture_output=True, text=True, timeout=60)  # noqa: S603, PLW1510 - our own interpreter; the assertion below shows what went wrong
+    done = subprocess.run([sys.executable, "-W", "error", str(EXAMPLE)], capture_output=True, text=True, timeout=60)  # noqa: PLW1510 - our own interpreter; the assertion below shows what went wrong
     assert done.returncode == 0, done.stderr
     assert "answer" in done.stdout

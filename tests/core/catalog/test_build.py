@@ -67,7 +67,7 @@ def test_building_the_catalogue_does_not_import_litellm(tmp_path):
         f"runpy.run_path({str(TRAINING / 'catalogue.py')!r}, run_name='__main__'); print('litellm' in sys.modules)"
     )
     output = tmp_path / "models.json.gz"
-    ran = subprocess.run(  # noqa: S603 - our own script
+    ran = subprocess.run(
         [sys.executable, "-c", code, "--output", str(output)], capture_output=True, text=True, check=True, timeout=60
     )
     assert ran.stdout.splitlines()[-1] == "False"

@@ -89,9 +89,7 @@ def test_the_plot_is_written(run, test_file, train_file, tmp_path):
 
 def taskrouter(*args: object) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
-    return subprocess.run(  # noqa: S603 - our own command
-        [*TASKROUTER, *map(str, args)], capture_output=True, text=True, env=environment, check=False
-    )
+    return subprocess.run([*TASKROUTER, *map(str, args)], capture_output=True, text=True, env=environment, check=False)
 
 
 def test_exit_codes(test_file, train_file, write_recording):

@@ -134,9 +134,7 @@ def test_without_latencies_and_prices_the_figures_are_unknown_not_zero(make_line
     assert (policy.saving, policy.saving_ci, policy.latency_p50_s, policy.latency_p95_s) == (None, None, None, None)
 
 
-def test_the_task_table_is_chosen_jointly_so_a_gain_on_one_task_pays_for_a_loss_on_another(
-    make_line, write_recording
-):
+def test_the_task_table_is_chosen_jointly_so_a_gain_on_one_task_pays_for_a_loss_on_another(make_line, write_recording):
     scores = {"code": {"big": 0.5, "tiny": 1.0}, "chat": {"big": 1.0, "tiny": 0.75}}
     rows = []
     for task, by_model in scores.items():

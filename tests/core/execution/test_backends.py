@@ -91,10 +91,22 @@ def test_a_useless_answer_falls_back(models: list[dict[str, Any]], server: Runni
 
 
 def test_an_invalid_tool_call_falls_back(models: list[dict[str, Any]], server: RunningServer) -> None:
-    server.script("first", "invalid_tool_call")
+    for _ in range(12):
+        server.script("first", "invalid_tool_call")
+    step = Step(messages=[{"role": "user", "content": "Weather in Oslo?"}], tools=[WEATHER])
     with router(models) as r:
-        outcome = r.complete(Step(messages=[{"role": "user", "content": "Weather in Oslo?"}], tools=[WEATHER]))
-    assert json.loads(outcome.view.tool_calls[0].arguments)["city"]
+        outcomes = [r.complete(step) for _ in range(12)]  # the fault comes in several ways, one a wrong shape
+    assert {(outcome.status, outcome.model) for outcome in outcomes} == {("fallback", "second")}
+    assert all(json.loads(outcome.view.tool_calls[0].arguments)["city"] for outcome in outcomes)
+
+
+def test_a_structured_answer_cut_at_the_length_limit_falls_back(models: list[dict[str, Any]]) -> None:
+    schema = {"type": "object", "properties": {"total": {"type": "integer"}}, "required": ["total"]}
+    first, second = models
+    with router([{**first, "params": {"max_tokens": 2}}, second]) as r:
+        outcome = r.complete(Step(messages=STEP.messages, response_schema=schema))
+    assert [attempt.error_type for attempt in outcome.attempts] == ["bad_answer", None]
+    assert isinstance(json.loads(outcome.text)["total"], int)
 
 
 async def test_the_same_async(models: list[dict[str, Any]], server: RunningServer) -> None:

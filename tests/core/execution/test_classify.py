@@ -75,6 +75,26 @@ def test_a_clients_error_finds_its_place_in_the_taxonomy(error: Exception, expec
     assert "words" not in str(ours)
 
 
+class Unreadable(RuntimeError):  # noqa: N818 - it stands for a client's own
+    """A client's error whose every description fails."""
+
+    @property
+    def status_code(self) -> int:
+        raise RuntimeError("the response has not been read")
+
+    response = code = headers = status_code
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_an_error_that_cannot_be_read_is_still_an_error_of_ours() -> None:
+    ours = classify(Unreadable(), "m")
+    assert type(ours) is e.ModelCallError
+    assert (ours.status, ours.retry_after_s) == (None, None)
+    assert isinstance(ours.__cause__, Unreadable)
+
+
 def test_our_own_errors_pass_through() -> None:
     error = e.Refused("m")
     assert classify(error, "other") is error

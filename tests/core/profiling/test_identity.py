@@ -54,7 +54,7 @@ def test_digest_is_the_same_in_every_process():
         "s = Step(messages=[{'role': 'system', 'content': 'You plan.'}, {'role': 'user', 'content': 'hi'}])\n"
         "print(identify(s.view, s.context)[2].hex())"
     )
-    found = subprocess.run(  # noqa: S603 - our own interpreter runs the lines above
+    found = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONHASHSEED": "7"},
         capture_output=True,

@@ -12,6 +12,10 @@ def test_four_characters_of_english_are_a_token():
     assert estimate_tokens(4000, 0, "plain English prose") == 1000
 
 
+def test_the_shortest_text_is_a_token_and_no_text_is_none():
+    assert [estimate_tokens(chars, 0) for chars in (0, 1, 3, 8)] == [0, 1, 1, 2]
+
+
 def test_images_count():
     assert estimate_tokens(0, 3) == 3 * TOKENS_PER_IMAGE
 

@@ -212,8 +212,10 @@ class AllAttemptsFailedError(ExecutionError, ExceptionGroup[ModelCallError]):
     def __new__(cls, errors: Sequence[ModelCallError], attempts: Sequence[Attempt]) -> Self:
         """Build the group: exception groups take their arguments in `__new__`."""
         models = ", ".join(dict.fromkeys(repr(e.model) for e in errors))
-        last = f"; the last error: {errors[-1]}" if errors else ""
-        self = super().__new__(cls, f"all {len(attempts)} attempts failed on {models}{last}", list(errors))
+        alone = len(attempts) == 1
+        failed = "the only attempt failed" if alone else f"all {len(attempts)} attempts failed"
+        last = f"; the {'' if alone else 'last '}error: {errors[-1]}" if errors else ""
+        self = super().__new__(cls, f"{failed} on {models}{last}", list(errors))
         self.attempts = tuple(attempts)
         return self
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError
 from typing import Any
@@ -28,6 +28,8 @@ def load_plugins(extra: Iterable[object] = ()) -> pluggy.PluginManager:
     Raises:
         PluginError: a plugin cannot be imported, or one of its hooks does not exist.
     """
+    if isinstance(extra, str | bytes) or not isinstance(extra, Iterable):
+        raise PluginError(f"plugins must be a list of plugin objects, not {extra!r:.80}")
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hookspecs)
     for part in _OWN:
@@ -68,12 +70,37 @@ def _installed() -> tuple[tuple[str, object], ...]:
     return tuple((name, plugin) for name, plugin in scout.list_name_plugin() if plugin is not None)
 
 
+def registered(manager: pluggy.PluginManager, hook: str, **arguments: object) -> list[Any]:
+    """Call a registration hook, and return what each plugin offers.
+
+    Raises:
+        PluginError: a plugin fails in it; the message names the plugin, and the failure is the cause.
+    """
+    given = []
+    for implementation in getattr(manager.hook, hook).get_hookimpls():
+        try:
+            given.append(implementation.function(*(arguments[name] for name in implementation.argnames)))
+        except Exception as error:
+            where = f"plugin {implementation.plugin!r} failed in {hook}"
+            raise PluginError(f"{where}: {type(error).__name__}: {error}") from error
+    return [offer for offer in given if offer is not None]
+
+
+_NEEDED: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "policy": (callable, "a callable that makes a selector from its PolicyConfig"),
+    "backend": (callable, "a callable that makes a backend"),
+    "classifier": (lambda it: callable(getattr(it, "classify", None)) and hasattr(it, "name"), "a named Classifier"),
+}
+"""What each kind of part must be at least, and how to say so."""
+
+
 def offered(collected: Iterable[Mapping[str, Any]], what: str) -> dict[str, Any]:
     """Join what the plugins offer under one kind of name.
 
     Raises:
-        PluginError: two plugins offer the same name, or one offers no mapping.
+        PluginError: two plugins offer the same name, or one offers no mapping, or a part that cannot be used.
     """
+    usable, needed = _NEEDED.get(what, (bool, "an object"))
     joined: dict[str, Any] = {}
     for part in collected:
         if not isinstance(part, Mapping):
@@ -81,5 +108,9 @@ def offered(collected: Iterable[Mapping[str, Any]], what: str) -> dict[str, Any]
         for name, value in part.items():
             if name in joined:
                 raise PluginError(f"two plugins offer a {what} named {name!r}: rename one of them")
+            if not isinstance(name, str):
+                raise PluginError(f"a plugin offers a {what} named {name!r}; a name is text")
+            if not usable(value):
+                raise PluginError(f"the {what} {name!r} is {value!r:.80}; it must be {needed}")
             joined[name] = value
     return joined

@@ -60,6 +60,8 @@ class Slate:
     incumbent_quality: QualityEstimate
     """The incumbent's quality, whether it is eligible or not."""
     incumbent_general: QualityEstimate
+    whole_pool: bool
+    """Whether no model was rejected: what follows from the pool and the task type alone may then be remembered."""
 
 
 class Choice(NamedTuple):

@@ -9,6 +9,7 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, TypeAlias, TypeVar
@@ -27,7 +28,7 @@ from taskrouter.config import (
     validated,
 )
 from taskrouter.decision import Decision
-from taskrouter.errors import ConfigurationError, NoEligibleModelError
+from taskrouter.errors import ConfigurationError, InvalidStepError, NoEligibleModelError
 from taskrouter.events import Events
 from taskrouter.execution import (
     Engine,
@@ -39,11 +40,12 @@ from taskrouter.execution import (
     drive,
     drive_async,
 )
+from taskrouter.execution.callers import synchronous
 from taskrouter.execution.dispatch import Dispatcher
 from taskrouter.observability import Telemetry
 from taskrouter.outcome import Outcome, ResponseView
-from taskrouter.planning import Planner
-from taskrouter.plugins import load_plugins, offered
+from taskrouter.planning import Planner, make_selector
+from taskrouter.plugins import load_plugins, offered, registered
 from taskrouter.policy import Eligibility, RuleSet
 from taskrouter.pool import Models, build_pool
 from taskrouter.ports import Classifier, Selector, StepObserver
@@ -93,22 +95,22 @@ class Router:
         profiling = config.profiling
         self._pool = build_pool(config.models if models is None else models, Catalog.bundled())
         self._models = {model.id: model for model in self._pool}
-        self._incumbent = _incumbent(incumbent or config.router.incumbent, self._models)
+        self._incumbent = _incumbent(config.router.incumbent if incumbent is None else incumbent, self._models)
         self._execution = config.execution
         self._rng = random.Random(config.router.seed)
 
         self._plugins = load_plugins(plugins)
-        self._selector_factories = offered(self._plugins.hook.taskrouter_selectors(), "policy")
-        self._dispatcher = Dispatcher(self._models, offered(self._plugins.hook.taskrouter_backends(), "backend"))
+        self._selector_factories = offered(registered(self._plugins, "taskrouter_selectors"), "policy")
+        backends = offered(registered(self._plugins, "taskrouter_backends"), "backend")
+        self._dispatcher = Dispatcher(self._models, backends)
         self._selectors: dict[PolicyConfig, Selector] = {}
         self._policy = config.policy if policy is None else PolicyConfig.of(policy)
-        given_rules = config.rules if rules is None else rules
-        self._rule_configs = tuple(_rule(rule, position) for position, rule in enumerate(given_rules))
+        self._rule_configs = config.rules if rules is None else _rules(rules)
         self._default_selector: Selector | None = None
         self._default_selector = self._selector(self._policy)
         self._check_references()
 
-        classifiers = offered(self._plugins.hook.taskrouter_classifiers(), "classifier")
+        classifiers = offered(registered(self._plugins, "taskrouter_classifiers"), "classifier")
         classifier: Classifier = _named(classifiers, profiling.classifier, "profiling.classifier")
         self._profiler = Profiler(profiling, classifier)
         self._rules = RuleSet(self._rule_configs)
@@ -138,10 +140,11 @@ class Router:
         """Build a router from a TOML file, or from a mapping of the same shape.
 
         Raises:
-            ConfigurationError: the file cannot be read, or a key is unknown or wrong.
+            ConfigurationError: the file cannot be read, or something in it is wrong; the message names file and key.
         """
         config = source if isinstance(source, RouterConfig) else RouterConfig.load(source)
-        return cls(config=config, plugins=plugins, tracer_provider=tracer_provider, meter_provider=meter_provider)
+        with said_of(source if isinstance(source, str | Path) else None):
+            return cls(config=config, plugins=plugins, tracer_provider=tracer_provider, meter_provider=meter_provider)
 
     @property
     def models(self) -> Mapping[str, ModelConfig]:
@@ -168,9 +171,11 @@ class Router:
 
         Raises:
             NoEligibleModelError: no model can take the step; it lists why.
-            InvalidStepError: the step's task type is unknown, or a tool's schema is no JSON Schema.
+            InvalidStepError: it is no `Step`, its task type is unknown, or a tool's schema is no JSON Schema.
         """
         started_s = time.perf_counter()
+        if not isinstance(step, Step):
+            raise _no_step(step)
         if step.tools or step.response_schema is not None:
             self._schemas.check(step)
         declared, sensitivity = self._rules.declarations(step)
@@ -257,7 +262,7 @@ class Router:
             RoutingError: no decision could be made; nothing was called.
             ExecutionError: no model answered.
         """
-        return self._answer(step, decision, lambda command: call(command.model), lambda _, native: view(native))
+        return self._answer(step, decision, synchronous(call, instead="arun"), lambda _, native: view(native))
 
     async def arun(
         self,
@@ -287,7 +292,7 @@ class Router:
         return RoutedStream(
             decision,
             engine.stream(),
-            lambda command: open_stream(command.model),
+            synchronous(open_stream, instead="arun_stream"),
             lambda _, chunk: view(chunk),
             observer,
             self._events.completed,
@@ -357,7 +362,10 @@ class Router:
     def _prepare(
         self, step: Step, decision: Decision | None, *, streamed: bool, expects_finish: bool = False
     ) -> tuple[Decision, Engine, StepObserver]:
-        decision = decision or self.route(step)
+        if decision is None:
+            decision = self.route(step)
+        else:
+            self._check_decision(step, decision)
         observer: StepObserver = SilentObserver()
         if self._telemetry.listening:
             self._telemetry.decided(decision)
@@ -375,21 +383,37 @@ class Router:
         )
         return decision, engine, observer
 
-    def _selector(self, config: PolicyConfig) -> Selector:
+    def _check_decision(self, step: Step, decision: Decision) -> None:
+        """Make sure of a decision that was made before: it may be another router's."""
+        if not isinstance(step, Step):
+            raise _no_step(step)
+        if not isinstance(decision, Decision):
+            raise ConfigurationError(f"decision is a {type(decision).__name__}; pass what `route` returned")
+        for model in (*decision.plan.models, *decision.fallbacks):
+            if model not in self._models:
+                raise ConfigurationError(
+                    f"decision: {_unknown('model', model, self._models, 'the pool has')}; "
+                    "pass a decision of this router"
+                )
+
+    def _selector(self, config: PolicyConfig, where: str = "policy") -> Selector:
         if config is self._policy and self._default_selector is not None:
             return self._default_selector  # hashing a configuration takes longer than choosing a model
         selector = self._selectors.get(config)
         if selector is None:
-            factory = _named(self._selector_factories, config.name, "policy")
-            selector = self._selectors[config] = factory(config)
+            factory = _named(self._selector_factories, config.name, where)
+            selector = self._selectors[config] = make_selector(factory, config)
         return selector
 
     def _known(self, ids: Iterable[str], where: str) -> frozenset[str]:
         """Return the ids as a set, or say which of them is not in the pool."""
-        wanted = frozenset(ids)
-        for unknown in sorted(wanted - set(self._models)):
-            raise ConfigurationError(f"{where}: unknown model {unknown!r}; the pool has {', '.join(self._models)}")
-        return wanted
+        if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+            raise ConfigurationError(f"{where} must be a list of model ids, not {ids!r:.80}")
+        wanted = tuple(ids)
+        for name in wanted:
+            if not isinstance(name, str) or name not in self._models:
+                raise ConfigurationError(f"{where}: {_unknown('model', name, self._models, 'the pool has')}")
+        return frozenset(wanted)
 
     def _check_references(self) -> None:
         """Find wrong names now, when the router is built, and not when a rule first matches."""
@@ -397,9 +421,9 @@ class Router:
             where = f"rules[{position}] ({rule.name!r})"
             if rule.use is not None:
                 self._known(rule.use, f"{where}.use")
-            self._known(rule.avoid, f"{where}.avoid")
+            self._known(sorted(rule.avoid), f"{where}.avoid")
             if rule.policy is not None:
-                self._selector(rule.policy)
+                self._selector(rule.policy, f"{where}.policy")
 
 
 def _incumbent(wanted: str | None, models: Mapping[str, ModelConfig]) -> str:
@@ -410,21 +434,49 @@ def _incumbent(wanted: str | None, models: Mapping[str, ModelConfig]) -> str:
             f"incumbent is missing: name the model you use today, one of {', '.join(models)}; the router stays with it "
             "whenever it is unsure"
         )
-    if wanted not in models:
-        near = difflib.get_close_matches(wanted, models, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ConfigurationError(f"incumbent: unknown model {wanted!r}; the pool has {', '.join(models)}{hint}")
+    if not isinstance(wanted, str) or wanted not in models:
+        raise ConfigurationError(f"incumbent: {_unknown('model', wanted, models, 'the pool has')}")
     return wanted
 
 
-def _rule(rule: RuleConfig | Mapping[str, Any], position: int) -> RuleConfig:
-    return rule if isinstance(rule, RuleConfig) else validated(RuleConfig, rule, where=f"rules[{position}]")
+def _rules(rules: Iterable[RuleConfig | Mapping[str, Any]]) -> tuple[RuleConfig, ...]:
+    if isinstance(rules, str | bytes | Mapping | RuleConfig) or not isinstance(rules, Iterable):
+        raise ConfigurationError(f"rules must be a list of rules, not {rules!r:.80}")
+    return tuple(
+        rule if isinstance(rule, RuleConfig) else validated(RuleConfig, rule, where=f"rules[{position}]")
+        for position, rule in enumerate(rules)
+    )
 
 
 def _named(offers: Mapping[str, N], name: str, where: str) -> N:
     if name not in offers:
-        raise ConfigurationError(f"{where}: unknown name {name!r}; known: {', '.join(sorted(offers))}")
+        raise ConfigurationError(f"{where}: {_unknown('name', name, sorted(offers), 'known:')}")
     return offers[name]
+
+
+def _unknown(what: str, name: object, known: Iterable[str], lead: str) -> str:
+    """Say that a name is unknown, which there are, and which one may have been meant."""
+    known = tuple(known)
+    near = difflib.get_close_matches(name, known, n=1) if isinstance(name, str) else ()
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"unknown {what} {name!r:.80}; {lead} {', '.join(known)}{hint}"
+
+
+def _no_step(given: object) -> InvalidStepError:
+    return InvalidStepError(
+        f"a {type(given).__name__} is no step: pass Step(messages=[{{'role': 'user', 'content': '...'}}])"
+    )
+
+
+@contextmanager
+def said_of(origin: object) -> Iterator[None]:
+    """Say of a configuration error raised inside where the configuration comes from; None: it says enough."""
+    try:
+        yield
+    except ConfigurationError as error:
+        if origin is None or type(error) is not ConfigurationError:
+            raise
+        raise ConfigurationError(f"{origin}: {error}") from error
 
 
 def _version(*parts: object) -> str:

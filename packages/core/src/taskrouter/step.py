@@ -38,13 +38,35 @@ class StepContext:
     tenant: str | None = None
     """Customer or team on whose behalf the step runs."""
     tags: frozenset[str] = frozenset()
-    """Free labels that rules can match on. Any iterable of strings is taken."""
+    """Free labels that rules can match on. Any iterable of strings is taken, and None for none."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.tags, frozenset):
-            if isinstance(self.tags, str):
-                raise InvalidStepError(f"StepContext.tags is a collection of strings, not the string {self.tags!r}")
-            object.__setattr__(self, "tags", frozenset(self.tags))
+        for name in _NAMES:
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise InvalidStepError(
+                    f"StepContext.{name} is a {type(value).__name__}; it must be text or None: pass str({name})"
+                )
+        if self.index is not None and not isinstance(self.index, int):
+            raise InvalidStepError(f"StepContext.index is a {type(self.index).__name__}; it must be a number or None")
+        object.__setattr__(self, "tags", _tags(self.tags))
+
+
+_NAMES = ("agent", "node", "run_id", "session_id", "tenant")
+
+
+def _tags(given: Iterable[str] | None) -> frozenset[str]:
+    if given is None:
+        return frozenset()
+    if isinstance(given, str):
+        raise InvalidStepError(f"StepContext.tags is a collection of strings, not the string {given!r}")
+    if not isinstance(given, Iterable):
+        raise InvalidStepError(f"StepContext.tags is a {type(given).__name__}; it must be a collection of strings")
+    tags = tuple(given)
+    for tag in tags:
+        if not isinstance(tag, str):
+            raise InvalidStepError(f"StepContext.tags holds a {type(tag).__name__}; a tag is text")
+    return frozenset(tags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +100,7 @@ class Step:
 
     Args:
         messages: the conversation in the chat-completions shape, oldest first; at least one.
-        tools: the tools offered, in the same shape.
+        tools: the tools offered, in the same shape; None is taken for none.
         response_schema: JSON Schema that the answer must satisfy, for structured output.
         context: where the step comes from.
         task_type: the task type, if the caller knows it (see `taskrouter.profile.TASK_TYPES`).
@@ -98,6 +120,15 @@ class Step:
     _view: StepView = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
+        if self.tools is None:
+            object.__setattr__(self, "tools", ())
+        if not isinstance(self.context, StepContext):
+            raise InvalidStepError(
+                f"Step.context is a {type(self.context).__name__}; pass a StepContext, "
+                "such as StepContext(agent='...', node='...')"
+            )
+        if self.task_type is not None and not isinstance(self.task_type, str):
+            raise InvalidStepError(f"Step.task_type is a {type(self.task_type).__name__}; it must be text or None")
         object.__setattr__(self, "_view", _view(self.messages, self.tools))
 
     @property
@@ -159,6 +190,8 @@ def _read(message: Message, position: int) -> tuple[str, int]:
         role = message["role"]
     except (KeyError, TypeError, IndexError):
         raise InvalidStepError(f"Step.messages[{position}] is no message: it needs a 'role' and a 'content'") from None
+    if not isinstance(role, str):
+        raise InvalidStepError(f"Step.messages[{position}]['role'] is a {type(role).__name__}; it must be text")
     if role not in ROLES:
         raise InvalidStepError(
             f"Step.messages[{position}] has the role {role!r}; known roles: {', '.join(sorted(ROLES))}"
@@ -168,7 +201,7 @@ def _read(message: Message, position: int) -> tuple[str, int]:
         return content, 0
     if content is None:
         return "", 0
-    if isinstance(content, Sequence):
+    if isinstance(content, Sequence) and not isinstance(content, bytes | bytearray):
         return _read_parts(content, position)
     raise InvalidStepError(
         f"Step.messages[{position}]['content'] is a {type(content).__name__}; it must be text or a list of parts"
@@ -206,23 +239,34 @@ def _call_chars(calls: Iterable[Any], position: int) -> int:
 
 
 def _tool_chars(tools: Sequence[Tool]) -> int:
-    chars = 0
-    for position, tool in enumerate(tools):
-        function = tool.get("function") if isinstance(tool, Mapping) else None
-        if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
-            raise InvalidStepError(
-                f"Step.tools[{position}] is no tool: it needs {{'type': 'function', 'function': {{'name': ...}}}}"
-            )
-        parameters = function.get("parameters")
-        if parameters is not None and not isinstance(parameters, Mapping):
-            raise InvalidStepError(
-                f"Step.tools[{position}] ({function['name']!r}): 'parameters' is a "
-                f"{type(parameters).__name__}; it must be a JSON Schema of type object"
-            )
-        # A schema is mostly short keys: its printed length is near enough, and exact counting would cost more
-        # than the rest of the decision.
-        chars += len(function["name"]) + len(function.get("description") or "") + 60 * _leaves(parameters)
-    return chars
+    if tools == ():
+        return 0
+    if isinstance(tools, str | bytes) or not isinstance(tools, Sequence):
+        raise InvalidStepError(f"Step.tools is a {type(tools).__name__}; it must be a list of tools")
+    return sum(_chars_of_tool(tool, position) for position, tool in enumerate(tools))
+
+
+def _chars_of_tool(tool: Tool, position: int) -> int:
+    function = tool.get("function") if isinstance(tool, Mapping) else None
+    name = function.get("name") if isinstance(function, Mapping) else None
+    if function is None or not isinstance(name, str) or not name:
+        raise InvalidStepError(
+            f"Step.tools[{position}] is no tool: it needs {{'type': 'function', 'function': {{'name': '...'}}}}"
+        )
+    description = function.get("description")
+    if description is not None and not isinstance(description, str):
+        raise InvalidStepError(
+            f"Step.tools[{position}] ({name!r}): 'description' is a {type(description).__name__}; it must be text"
+        )
+    parameters = function.get("parameters")
+    if parameters is not None and not isinstance(parameters, Mapping):
+        raise InvalidStepError(
+            f"Step.tools[{position}] ({name!r}): 'parameters' is a "
+            f"{type(parameters).__name__}; it must be a JSON Schema of type object"
+        )
+    # A schema is mostly short keys: its printed length is near enough, and exact counting would cost more
+    # than the rest of the decision.
+    return len(name) + len(description or "") + 60 * _leaves(parameters)
 
 
 def _leaves(parameters: Mapping[str, Any] | None) -> int:

@@ -22,7 +22,7 @@ GENERAL = "general"
 class QualityPrior(BaseModel):
     """How often a model's answer is right on a task, as somebody published it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     mean: Probability
     """Share of right answers."""
@@ -49,7 +49,7 @@ class ModelCard(BaseModel):
     Prices are US dollars per million tokens; windows are tokens; times are seconds.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     id: str
     """The name decisions use; the key in `candidates`."""

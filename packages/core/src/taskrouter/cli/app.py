@@ -12,7 +12,7 @@ from taskrouter import __version__
 from taskrouter.cli import check, demo, evaluate, models, route, simulate
 from taskrouter.cli.output import err
 from taskrouter.errors import ConfigurationError, FeedbackError, InvalidStepError, TaskRouterError
-from taskrouter.plugins import load_plugins
+from taskrouter.plugins import load_plugins, registered
 
 USAGE_ERROR, FAILED_RUN = 2, 1
 
@@ -29,7 +29,7 @@ def build() -> typer.Typer:
     app.callback()(_root)
     for command in (demo, route, models, check, evaluate, simulate):
         command.register(app)
-    load_plugins().hook.taskrouter_commands(app=app)
+    registered(load_plugins(), "taskrouter_commands", app=app)
     return app
 
 

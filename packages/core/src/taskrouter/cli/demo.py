@@ -20,7 +20,7 @@ from taskrouter.config import RouterConfig
 from taskrouter.errors import ConfigurationError, ExecutionError, MissingExtraError
 from taskrouter.observability.otlp_file import write_otlp_json
 from taskrouter.outcome import Outcome
-from taskrouter.plugins import load_plugins, offered
+from taskrouter.plugins import load_plugins, offered, registered
 from taskrouter.ports import Demo
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _stage(live: Path | None, agent: Demo, docs: Path, provider: TracerProvider)
 
 
 def _agent(name: str | None) -> Demo:
-    agents: dict[str, Demo] = offered(load_plugins().hook.taskrouter_demos(), "demo")
+    agents: dict[str, Demo] = offered(registered(load_plugins(), "taskrouter_demos"), "demo")
     if not agents:
         raise ConfigurationError("no demo agent is installed: pip install 'langchain-taskrouter[demo]'")
     if name is not None and name not in agents:

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
 TASK = (
-    "Explain to a new user how TaskRouter decides where a step goes, "
-    "and write a function that sums the cost of a run."
+    "Explain to a new user how TaskRouter decides where a step goes, and write a function that sums the cost of a run."
 )
 
 

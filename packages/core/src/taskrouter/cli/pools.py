@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from taskrouter.config import PolicyConfig, RouterConfig
-from taskrouter.errors import ConfigurationError
-from taskrouter.router import Router
+from taskrouter.router import Router, said_of
 
 CONFIG_FILE = Path("taskrouter.toml")
 
@@ -48,9 +47,5 @@ def with_policy(config: RouterConfig, policy: str | None) -> RouterConfig:
 
 def build_router(config: RouterConfig, origin: str) -> Router:
     """Build the router; what is wrong with it is said of the file that it comes from."""
-    try:
+    with said_of(origin):
         return Router.from_config(config)
-    except ConfigurationError as error:
-        if type(error) is not ConfigurationError:
-            raise
-        raise ConfigurationError(f"{origin}: {error}") from error

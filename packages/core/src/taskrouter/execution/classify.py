@@ -111,29 +111,44 @@ def _by_status(status: int) -> type[e.ModelCallError] | None:
 
 def _is_local(error: Exception) -> bool:
     if isinstance(error, RuntimeError):  # a client whose event loop is gone says so in nothing but its text
-        text = str(error)
+        text = _text(error)
         return "event loop" in text.lower() or "different loop" in text or isinstance(error, _LOCAL)
     return isinstance(error, (*_LOCAL, asyncio.InvalidStateError, e.ConfigurationError))
 
 
 def _status(error: Exception) -> int | None:
-    for owner in (error, getattr(error, "response", None)):
-        status = getattr(owner, "status_code", None)
+    for owner in (error, _read(error, "response")):
+        status = _read(owner, "status_code")
         if isinstance(status, int) and not isinstance(status, bool):
             return status
     return None
 
 
 def _code(error: Exception) -> str | None:
-    code = getattr(error, "code", None)
+    code = _read(error, "code")
     return code if isinstance(code, str) else None
 
 
 def _headers(error: Exception) -> Mapping[str, str]:
-    headers = getattr(getattr(error, "response", None), "headers", None)
+    headers = _read(_read(error, "response"), "headers")
     if headers is None:
-        headers = getattr(error, "headers", None)
+        headers = _read(error, "headers")
     return headers if isinstance(headers, Mapping) else {}
+
+
+def _read(owner: object, name: str) -> Any:
+    """Return an attribute, or None where it is missing: a client's property may raise anything when it is read."""
+    try:
+        return getattr(owner, name, None)
+    except Exception:  # noqa: BLE001 - a failure to describe a failure says nothing of it
+        return None
+
+
+def _text(error: Exception) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - the same
+        return ""
 
 
 def retry_after_s(headers: Mapping[str, Any], *, now: datetime | None = None) -> float | None:

@@ -15,7 +15,14 @@ from typing import Any, TypeAlias
 from taskrouter.catalog.card import ModelCard
 from taskrouter.config import ExecutionConfig
 from taskrouter.decision import Decision
-from taskrouter.errors import AllAttemptsFailedError, BadAnswer, ConfigurationError, ModelCallError, StreamBroken
+from taskrouter.errors import (
+    AllAttemptsFailedError,
+    BadAnswer,
+    ConfigurationError,
+    LocalFailure,
+    ModelCallError,
+    StreamBroken,
+)
 from taskrouter.execution.account import Account, OpenAttempt
 from taskrouter.execution.classify import classify
 from taskrouter.execution.commands import (
@@ -34,7 +41,7 @@ from taskrouter.execution.commands import (
 from taskrouter.execution.gates import fault
 from taskrouter.execution.partial import Partial
 from taskrouter.execution.reactions import Reaction, backoff_s, reaction
-from taskrouter.outcome import Outcome, OutcomeStatus, Role
+from taskrouter.outcome import Outcome, OutcomeStatus, ResponseView, Role
 from taskrouter.ports import StepObserver
 from taskrouter.step import Step
 
@@ -215,14 +222,15 @@ class Engine:
         if isinstance(event, Failed):
             return self._failed(classify(event.error, open_.model))
         assert isinstance(event, Answered), event  # noqa: S101 - the driver's contract
+        if not isinstance(event.view, ResponseView):
+            return self._failed(_no_view(event.view, open_.model), ResponseView())
         if error := fault(event.view, self._step, open_.model):
-            self._account.fail(error, event.at_s, event.view)
-            return error
+            return self._failed(error, event.view)
         self._account.succeed(event.view, event.at_s)
         return event
 
-    def _failed(self, error: ModelCallError) -> ModelCallError:
-        self._account.fail(error, self._now_s)
+    def _failed(self, error: ModelCallError, view: ResponseView | None = None) -> ModelCallError:
+        self._account.fail(error, self._now_s, view)
         return error
 
     def _stream(self, open_: OpenAttempt) -> _Attempted:
@@ -240,9 +248,9 @@ class Engine:
             view = partial.view()
             self._account.succeed(view, self._now_s)
             return Answered(None, view, self._now_s)
-        if not partial.meaningful:
-            return self._failed(error)
         view = partial.view()
+        if not partial.meaningful:  # a failure that is local costs nothing, unless the provider had answered before it
+            return self._failed(error, view if partial.began and isinstance(error, LocalFailure) else None)
         broken = StreamBroken(open_.model, partial=view, status=error.status)
         self._account.fail(broken, self._now_s, view)
         raise broken from (error.__cause__ or error)
@@ -265,6 +273,9 @@ class Engine:
             if isinstance(event, Ended):
                 return self._ended(open_, partial, held)
             assert isinstance(event, Answered), event  # noqa: S101 - the driver's contract
+            partial.began = True
+            if not isinstance(event.view, ResponseView):
+                return _no_view(event.view, open_.model)
             partial.add(event.view)
             held.append(event.native)
             if partial.meaningful:
@@ -287,3 +298,9 @@ class Engine:
         if self._expects_finish and partial.finish_reason is None:
             return BadAnswer(open_.model, detail="ended its stream without a finish reason")
         return None
+
+
+def _no_view(view: object, model: str) -> LocalFailure:
+    return LocalFailure(
+        model, detail=f"answered, but `view` gave a {type(view).__name__}: it must return a ResponseView"
+    )

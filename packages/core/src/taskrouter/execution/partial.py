@@ -18,6 +18,8 @@ class _Fragment:
 class Partial:
     """Folds the views of chunks into the view of the whole."""
 
+    began: bool = False
+    """Whether anything has arrived at all, readable or not."""
     meaningful: bool = False
     finish_reason: str | None = None
     _text: list[str] = field(default_factory=list)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,7 +37,11 @@ class Planner:
         self._incumbent = incumbent
         self._quality = QualityModel(self._cards, incumbent)
         self._general = self._quality.column(GENERAL).estimates
-        self._rates = [_rates(card) for card in self._cards]
+        # Compact columns: at every decision twenty prices are read from memory that a model call has made cold.
+        rates = [_rates(card) for card in self._cards]
+        self._input_rates = array("d", [0.0 if rate is None else rate[0] for rate in rates])
+        self._output_rates = array("d", [0.0 if rate is None else rate[1] for rate in rates])
+        self._unpriced = tuple(position for position, rate in enumerate(rates) if rate is None)
 
     def plan(self, profile: TaskProfile, eligible: tuple[int, ...], selector: Selector) -> Planned:
         """Choose among the models at the positions `eligible`; there is at least one."""
@@ -55,21 +60,18 @@ class Planner:
         return Planned(Plan(models=(chosen,)), tuple(ids), board, choice)
 
     def _slate(self, profile: TaskProfile, eligible: tuple[int, ...], column: Column) -> Slate:
-        tokens_in, tokens_out = profile.input_tokens, profile.output_tokens
-        rates = self._rates
-        if len(eligible) == len(self._cards):
-            cards: Sequence[ModelCard] = self._cards
-            quality: Sequence[QualityEstimate] = column.estimates
-            losses: Sequence[float] = column.losses
-            general: Sequence[QualityEstimate] = self._general
-        else:
-            cards = [self._cards[i] for i in eligible]
-            quality = [column.estimates[i] for i in eligible]
-            losses = [column.losses[i] for i in eligible]
-            general = [self._general[i] for i in eligible]
-            rates = [rates[i] for i in eligible]
-        costs = [None if rate is None else rate[0] * tokens_in + rate[1] * tokens_out for rate in rates]
-        position = eligible.index(self._incumbent) if self._incumbent in eligible else None
+        costs = self._costs(profile.input_tokens, profile.output_tokens)
+        cards: Sequence[ModelCard] = self._cards
+        quality: Sequence[QualityEstimate] = column.estimates
+        losses: Sequence[float] = column.losses
+        general: Sequence[QualityEstimate] = self._general
+        whole = len(eligible) == len(cards)
+        if not whole:
+            cards = [cards[i] for i in eligible]
+            quality = [quality[i] for i in eligible]
+            losses = [losses[i] for i in eligible]
+            general = [general[i] for i in eligible]
+            costs = [costs[i] for i in eligible]
         return Slate(
             profile=profile,
             cards=cards,
@@ -77,10 +79,20 @@ class Planner:
             general=general,
             losses=losses,
             costs=costs,
-            incumbent=position,
+            incumbent=eligible.index(self._incumbent) if self._incumbent in eligible else None,
             incumbent_quality=column.estimates[self._incumbent],
             incumbent_general=self._general[self._incumbent],
+            whole_pool=whole,
         )
+
+    def _costs(self, input_tokens: int, output_tokens: int) -> list[float | None]:
+        costs: list[float | None] = [
+            into * input_tokens + out * output_tokens
+            for into, out in zip(self._input_rates, self._output_rates, strict=True)
+        ]
+        for position in self._unpriced:
+            costs[position] = None
+        return costs
 
 
 def _rates(card: ModelCard) -> tuple[float, float] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -17,7 +18,7 @@ class Column(NamedTuple):
     """What is expected of every model of a pool on one task type."""
 
     estimates: tuple[QualityEstimate, ...]
-    losses: tuple[float, ...]
+    losses: array[float]
     """Expected quality minus the incumbent's, never above `BELOW`: what a model scores that may not replace it."""
 
 
@@ -40,7 +41,7 @@ class QualityModel:
         if column is None:
             estimates = tuple(estimate(card, task_type) for card in self._cards)
             reference = estimates[self._incumbent].mean
-            losses = tuple(min(BELOW, quality.mean - reference) for quality in estimates)
+            losses = array("d", [min(BELOW, quality.mean - reference) for quality in estimates])
             column = self._columns[task_type] = Column(estimates, losses)
         return column
 

@@ -44,6 +44,7 @@ class Balanced:
     def __init__(self, config: PolicyConfig) -> None:
         self._max_loss = config.max_loss
         self._demanding = config.demanding
+        self._of_whole_pool: dict[str, list[int]] = {}
 
     def choose(self, slate: Slate) -> Choice:
         """Stay with the incumbent on unknown or demanding steps and where no figure is cited; else save."""
@@ -65,8 +66,15 @@ class Balanced:
             words=f"its cited loss on {profile.task_type} is within {self._max_loss * 100:g} points of the incumbent",
         )
 
-
     def _admitted(self, slate: Slate) -> list[int]:
+        task_type = slate.profile.task_type
+        if not slate.whole_pool:
+            return self._within(slate)
+        if task_type not in self._of_whole_pool:
+            self._of_whole_pool[task_type] = self._within(slate)
+        return self._of_whole_pool[task_type]
+
+    def _within(self, slate: Slate) -> list[int]:
         floor = slate.incumbent_quality.mean - self._max_loss
         within = [i for i, quality in enumerate(slate.quality) if quality.cited and quality.mean >= floor]
         if slate.incumbent_general.cited:

@@ -52,7 +52,7 @@ def estimate_tokens(chars: int, images: int, sample: str = "") -> int:
     if sample and not sample.isascii():
         extra_bytes = len(sample.encode("utf-8", "surrogatepass")) - len(sample)
         per_char += TOKENS_PER_EXTRA_BYTE * extra_bytes / len(sample)
-    return int(chars * per_char) + images * TOKENS_PER_IMAGE
+    return (int(chars * per_char) or min(chars, 1)) + images * TOKENS_PER_IMAGE
 
 
 def expect_output_tokens(task_type: str, input_tokens: int, schema: Mapping[str, Any] | None = None) -> int:
