@@ -6,7 +6,7 @@ waiting.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from taskrouter.outcome import ResponseView, Role
@@ -48,7 +48,7 @@ class CloseStream:
 class Emit:
     """Hand a chunk to the consumer."""
 
-    native: Any
+    native: Any = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ Command: TypeAlias = Call | OpenStream | Read | CloseStream | Emit | Wait
 class Answered:
     """A call returned, or one chunk of a stream arrived."""
 
-    native: Any
+    native: Any = field(repr=False)
     view: ResponseView
     at_s: float
 
@@ -81,7 +81,7 @@ class Ended:
 class Failed:
     """A call, or the reading of a stream, raised."""
 
-    error: Exception
+    error: Exception = field(repr=False)
     at_s: float
 
 

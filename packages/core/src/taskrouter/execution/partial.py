@@ -22,9 +22,9 @@ class Partial:
     """Whether anything has arrived at all, readable or not."""
     meaningful: bool = False
     finish_reason: str | None = None
-    _text: list[str] = field(default_factory=list)
-    _reasoning: list[str] = field(default_factory=list)
-    _calls: dict[int, _Fragment] = field(default_factory=dict)
+    _text: list[str] = field(default_factory=list, repr=False)
+    _reasoning: list[str] = field(default_factory=list, repr=False)
+    _calls: dict[int, _Fragment] = field(default_factory=dict, repr=False)
     _usage: Usage | None = None
     _model: str | None = None
     _response_id: str | None = None
