@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, TypedDict
 
+import httpx
 import pytest
 from langchain.agents import create_agent
 from langchain_core.caches import InMemoryCache
@@ -150,6 +152,24 @@ def test_arguments_bound_to_a_candidate_reach_it(routed: Routed, model_of: Model
     model = routed(candidates={"first": model_of("first").bind(max_tokens=1), "second": model_of("second")})
     assert len(model.invoke(QUESTION).text) < len(ANSWER)
     assert model.invoke(QUESTION, max_tokens=50).text == ANSWER
+
+
+def test_stop_sequences_reach_the_candidate_once_the_calls_before_its_own(routed: Routed, model_of: ModelOf) -> None:
+    sent: list[list[str]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(json.loads(request.content)["stop"])
+        message = {"role": "assistant", "content": ANSWER}
+        return httpx.Response(200, json={"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        first = model_of("first", http_client=client, disable_streaming=True).bind(stop=["END"])
+        model = routed(candidates={"first": first, "second": model_of("second")})
+        assert model.invoke(QUESTION).text == ANSWER
+        assert model.invoke(QUESTION, stop=["."]).text == ANSWER
+        assert joined(list(model.stream(QUESTION))).text == ANSWER
+        assert model.bind(stop=[";"]).invoke(QUESTION).text == ANSWER
+    assert sent == [["END"], ["."], ["END"], [";"]]
 
 
 def test_a_call_can_name_its_model(routed: Routed) -> None:

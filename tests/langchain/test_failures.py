@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from langchain_core import exceptions as lc
@@ -68,6 +69,26 @@ async def test_no_kind_of_failure_is_an_answer(routed: Routed, server: RunningSe
     message = await routed().ainvoke(QUESTION)
     assert message.text == "12 * 12 = 144"
     assert message.response_metadata["taskrouter"]["model"] == "second"
+
+
+@pytest.mark.parametrize("choices", [None, [{"index": 0, "message": None, "finish_reason": "stop"}]])
+async def test_an_answer_that_the_client_cannot_read_falls_back(
+    routed: Routed, model_of: ModelOf, choices: Any
+) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"choices": choices}))
+    async with httpx.AsyncClient(transport=transport) as aclient:
+        with httpx.Client(transport=transport) as client:
+            broken = model_of("first", http_client=client, http_async_client=aclient)
+            model = routed(candidates={"first": broken, "second": model_of("second")})
+            for message in (model.invoke(QUESTION), await model.ainvoke(QUESTION)):
+                assert message.response_metadata["taskrouter"]["model"] == "second"
+
+
+def test_a_call_that_is_made_wrongly_blames_no_provider(routed: Routed, server: RunningServer) -> None:
+    with pytest.raises(e.LocalFailure) as caught:
+        routed().invoke(QUESTION, no_such_argument=1)
+    assert isinstance(caught.value.__cause__, TypeError)
+    assert server.requests == []
 
 
 def test_a_tool_call_that_cannot_be_run_falls_back(routed: Routed, server: RunningServer, weather: Any) -> None:

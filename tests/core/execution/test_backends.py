@@ -6,7 +6,11 @@ import asyncio
 import gzip
 import json
 import logging
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +214,76 @@ def test_a_key_that_is_not_set_is_named(models: list[dict[str, Any]]) -> None:
     models = [{**model, "api_key": "env:TASKROUTER_TEST_KEY_THAT_IS_NOT_SET"} for model in models]
     with router(models) as r, pytest.raises(ConfigurationError, match="TASKROUTER_TEST_KEY_THAT_IS_NOT_SET is not set"):
         r.complete(STEP)
+
+
+def test_a_call_that_ran_out_of_time_costs_its_input(models: list[dict[str, Any]], server: RunningServer) -> None:
+    server.script("first", "timeout")
+    with router(models, execution={"timeout_s": 0.5}) as r:
+        timed_out = r.complete(STEP).attempts[0]
+    assert timed_out.error_type == "timeout"
+    assert timed_out.cost_usd is not None
+    assert timed_out.cost_usd > 0
+
+
+class Canned(BaseHTTPRequestHandler):
+    """Gives every caller the same answer."""
+
+    content_type: str
+    body: str
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-type", self.content_type)
+        self.end_headers()
+        self.wfile.write(self.body.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def answering(content_type: str, body: str) -> Iterator[str]:
+    handler = type("Handler", (Canned,), {"content_type": content_type, "body": body})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+async def test_a_page_that_is_no_completion_is_no_answer(pool: list[dict[str, Any]]) -> None:
+    with answering("text/html", "<html>Please log in</html>") as url:
+        r = router([{**pool[0], "base_url": url, "backend": "openai"}, pool[1]])
+        async with r:
+            for outcome in (r.complete(STEP), await r.acomplete(STEP)):
+                assert [a.error_type for a in outcome.attempts] == ["bad_answer", None]
+                assert outcome.model == "second"
+
+
+async def test_litellms_streams_of_another_protocol_end_well() -> None:
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {"id": "m", "role": "assistant", "usage": {"input_tokens": 5}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "42"}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}},
+        {"type": "message_stop"},
+    ]
+    body = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
+    with answering("text/event-stream", body) as url:
+        card = {"id": "first", "model": "anthropic/claude-haiku-4-5", "base_url": url, "backend": "litellm"}
+        async with router([card]) as r:
+            stream = r.stream(STEP)
+            assert texts(list(stream)) == "42"
+            astream = r.astream(STEP)
+            assert texts([chunk async for chunk in astream]) == "42"
+    for outcome in (stream.outcome, astream.outcome):
+        assert outcome is not None
+        assert (outcome.usage.input_tokens, outcome.usage.output_tokens) == (5, 2)
 
 
 def test_replay_answers_from_a_recording(tmp_path: Path) -> None:

@@ -116,6 +116,8 @@ def test_the_pause_a_provider_asks_for_is_kept() -> None:
         ({"retry-after": "Fri, 20 Nov 2026 11:00:00 GMT"}, 0.0),
         ({"retry-after": "-4"}, 0.0),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after-ms": "nan", "retry-after": "3"}, 3.0),
         ({}, None),
     ],
 )

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from taskrouter import Router, Step
 from taskrouter import errors as e
+from taskrouter.execution import drivers
 
 STEP = Step(messages=[{"role": "user", "content": "hello"}])
 
@@ -168,6 +170,15 @@ def test_nothing_is_opened_before_the_first_chunk_is_asked_for() -> None:
     stream = router().run_stream(STEP, lambda model: called.append(model) or iter(HELLO))  # type: ignore[func-returns-value]
     stream.close()
     assert called == []
+
+
+def test_the_time_of_a_stream_begins_when_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = router().run_stream(STEP, opened({"first": lambda: iter(HELLO)}))
+    monkeypatch.setattr(drivers, "_clock", lambda: time.monotonic() + 3_600)
+    assert len(list(stream)) == len(HELLO)
+    assert stream.outcome is not None
+    assert stream.outcome.latency_s < 60
+    assert [(a.status, a.latency_s < 60) for a in stream.outcome.attempts] == [("ok", True)]
 
 
 async def test_async_streams_take_iterators_and_awaitables_of_them() -> None:

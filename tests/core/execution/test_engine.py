@@ -116,6 +116,29 @@ def test_a_refused_call_costs_nothing_and_a_timed_out_one_costs_its_input() -> N
     assert timed_out.usage.estimated
 
 
+def test_what_a_provider_turns_away_costs_nothing_even_without_a_status() -> None:
+    play = Play(engine().answer(), [e.RateLimited("first", retryable=False), text("x")])
+    assert play.outcome is not None
+    assert play.outcome.attempts[0].cost_usd == 0.0
+
+
+def test_a_stream_without_an_answer_costs_the_tokens_that_it_reports() -> None:
+    thought = ResponseView(finish_reason="length", usage=usage(100, 4_000))
+    play = Play(engine().stream(), [OPEN, ROLE, thought, END, OPEN, text("hi", finish_reason="stop"), END])
+    assert play.outcome is not None
+    assert play.called == ["first", "second"]
+    assert play.outcome.attempts[0].usage == usage(100, 4_000)
+    assert play.outcome.attempts[0].cost_usd == pytest.approx((100 * 10 + 4_000 * 100) / 1e6)
+
+
+def test_signs_of_life_do_not_put_off_the_time_of_the_first_token() -> None:
+    settings = ExecutionConfig(first_token_timeout_s=0.55)
+    play = Play(engine(settings=settings).stream(), [OPEN, *[ROLE] * 5, OPEN, text("hi", finish_reason="stop"), END])
+    assert play.outcome is not None
+    assert play.called == ["first", "second"]
+    assert play.outcome.attempts[0].error_type == "timeout"
+
+
 def test_an_unknown_price_stays_unknown() -> None:
     pool = cards() | {"first": cards()["first"].model_copy(update={"output_usd_per_million": None})}
     play = Play(engine(pool=pool).answer(), [text("hi", usage=usage(1, 1))])
@@ -212,6 +235,20 @@ def test_tool_call_fragments_are_put_together() -> None:
     play = Play(engine().stream(), script)
     assert play.outcome is not None
     assert [(c.name, c.arguments) for c in play.outcome.view.tool_calls] == [("a", '{"x": 1}'), ("b", "{}")]
+
+
+@pytest.mark.parametrize("indices", [(0, 0), (None, None), (1, None), (1, 0)])
+def test_parallel_tool_calls_stay_apart_whatever_their_provider_counts(indices: tuple[int | None, int | None]) -> None:
+    fragments = [
+        ToolCall(name="a", arguments='{"x"', id="1", index=indices[0]),
+        ToolCall(name="", arguments=": 1}", index=indices[0]),
+        ToolCall(name="b", arguments="{", id="2", index=indices[1]),
+        ToolCall(name="", arguments="}", index=indices[1]),
+    ]
+    play = Play(engine().stream(), [OPEN, *(ResponseView(tool_calls=(f,)) for f in fragments), END])
+    assert play.outcome is not None
+    calls = {c.id: (c.name, c.arguments) for c in play.outcome.view.tool_calls}
+    assert calls == {"1": ("a", '{"x": 1}'), "2": ("b", "{}")}
 
 
 _FAILURES = st.sampled_from(

@@ -39,6 +39,7 @@ from taskrouter.execution import (
     chat_completion_view,
     drive,
     drive_async,
+    streamed,
 )
 from taskrouter.execution.callers import synchronous
 from taskrouter.execution.dispatch import Dispatcher
@@ -232,13 +233,13 @@ class Router:
         """Decide, and stream the answer's native chunks. Nothing is sent before the first one is asked for."""
         calls = self._dispatcher.calls(step)
         decision, engine, observer = self._prepare(step, decision, streamed=True, expects_finish=True)
-        return RoutedStream(decision, engine.stream(), calls.open, calls.view, observer, self._events.completed)
+        return RoutedStream(decision, streamed(engine), calls.open, calls.view, observer, self._events.completed)
 
     def astream(self, step: Step, *, decision: Decision | None = None) -> RoutedAsyncStream[Any]:
         """Do the same without blocking: `async for chunk in router.astream(step)`."""
         calls = self._dispatcher.calls(step)
         decision, engine, observer = self._prepare(step, decision, streamed=True, expects_finish=True)
-        return RoutedAsyncStream(decision, engine.stream(), calls.aopen, calls.view, observer, self._events.completed)
+        return RoutedAsyncStream(decision, streamed(engine), calls.aopen, calls.view, observer, self._events.completed)
 
     # --- answering through the caller's clients -----------------------------------------------------------------
 
@@ -291,7 +292,7 @@ class Router:
         decision, engine, observer = self._prepare(step, decision, streamed=True)
         return RoutedStream(
             decision,
-            engine.stream(),
+            streamed(engine),
             synchronous(open_stream, instead="arun_stream"),
             lambda _, chunk: view(chunk),
             observer,
@@ -310,7 +311,7 @@ class Router:
         decision, engine, observer = self._prepare(step, decision, streamed=True)
         return RoutedAsyncStream(
             decision,
-            engine.stream(),
+            streamed(engine),
             lambda command: open_stream(command.model),
             lambda _, chunk: view(chunk),
             observer,

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
+from traceback import walk_tb
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -22,6 +23,8 @@ from langchain_taskrouter._callbacks import atold, atold_stream, own_handlers, t
 
 Options = Mapping[str, Any]
 Messages = list[BaseMessage]
+_READER = "_create_chat_result"
+"""The method in which models of OpenAI's kind read an answer."""
 
 
 def generate(model: BaseChatModel, messages: Messages, stop: list[str] | None, options: Options) -> ChatResult:
@@ -31,7 +34,8 @@ def generate(model: BaseChatModel, messages: Messages, stop: list[str] | None, o
     """
 
     def call() -> ChatResult:
-        return model._generate_with_cache(messages, stop=stop, **options)  # noqa: SLF001 - see the module's docstring
+        with _told_apart():
+            return model._generate_with_cache(messages, stop=stop, **options)  # noqa: SLF001 - see the module's docstring
 
     handlers = own_handlers(model)
     return told(model, handlers, messages, call) if handlers else call()
@@ -41,7 +45,8 @@ async def agenerate(model: BaseChatModel, messages: Messages, stop: list[str] | 
     """Do the same without blocking."""
     call = model._agenerate_with_cache(messages, stop=stop, **options)  # noqa: SLF001 - see the module's docstring
     handlers = own_handlers(model)
-    return await (atold(model, handlers, messages, call) if handlers else call)
+    with _told_apart():
+        return await (atold(model, handlers, messages, call) if handlers else call)
 
 
 def stream(
@@ -73,6 +78,20 @@ async def astream(
     async with aclosing(chunks):
         async for chunk in chunks:
             yield chunk
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    """Tell an answer that cannot be read, which another model may better, from a call that we made wrongly.
+
+    Both come as errors of our own world: `choices` that are null are a `TypeError` of `langchain-openai`.
+    """
+    try:
+        yield
+    except (TypeError, AttributeError) as error:
+        if any(frame.f_code.co_name == _READER for frame, _ in walk_tb(error.__traceback__)):
+            raise ValueError("the provider's answer does not have the shape of one") from error
+        raise
 
 
 def _streams(model: BaseChatModel, options: Options, *, async_api: bool) -> bool:

@@ -8,6 +8,7 @@ untyped errors.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from functools import cached_property
 from typing import Any
 
@@ -79,8 +80,10 @@ class LiteLLMModel(BaseChatModel):
     async def _astream(
         self, messages: list[BaseMessage], stop: list[str] | None = None, *_: Any, **kwargs: Any
     ) -> AsyncIterator[ChatGenerationChunk]:
-        async for native in await self._backend.astream(self._card, _step(messages, stop, kwargs), None):
-            yield _chunk(self._backend.view(native))
+        chunks: Any = await self._backend.astream(self._card, _step(messages, stop, kwargs), None)
+        async with aclosing(chunks):
+            async for native in chunks:
+                yield _chunk(self._backend.view(native))
 
 
 def _step(messages: list[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]) -> Step:

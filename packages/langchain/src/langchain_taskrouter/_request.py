@@ -58,11 +58,16 @@ class Request:
             task_type=identity.task_type,
         )
 
+    def stop_for(self, candidate: Candidate) -> list[str] | None:
+        """Return the stop sequences to call a candidate with: the call's, else its own."""
+        return candidate.options.get("stop") if self.stop is None else self.stop
+
     def options_for(self, candidate: Candidate, model: BaseChatModel) -> dict[str, Any]:
         """Return the keyword arguments to call a candidate with: its own first, then the call's, its tools as it binds
         them.
         """
         options = {**candidate.options, **self.options}
+        options.pop("stop", None)  # it goes beside them: `stop_for`
         if self.tools is None:
             return options
         arguments = {name: options.pop(name) for name in self.tools.arguments & options.keys()}

@@ -223,7 +223,9 @@ class RoutedChatModel(BaseChatModel):
         def call(model_id: str) -> ChatResult:
             candidate = self._pool[model_id]
             options = request.options_for(candidate, candidate.model)
-            return _delegate.generate(candidate.model, history_for(model_id, messages), stop, options)
+            return _delegate.generate(
+                candidate.model, history_for(model_id, messages), request.stop_for(candidate), options
+            )
 
         with langchain_errors():
             outcome = self.router.run(step, call, result_view, decision=decision)
@@ -243,7 +245,9 @@ class RoutedChatModel(BaseChatModel):
             candidate = self._pool[model_id]
             model = await self._clients.get(model_id, candidate.model)
             options = request.options_for(candidate, model)
-            return await _delegate.agenerate(model, history_for(model_id, messages), stop, options)
+            return await _delegate.agenerate(
+                model, history_for(model_id, messages), request.stop_for(candidate), options
+            )
 
         with langchain_errors():
             outcome = await self.router.arun(step, call, result_view, decision=decision)
@@ -262,7 +266,9 @@ class RoutedChatModel(BaseChatModel):
         def open_stream(model_id: str) -> Iterator[Viewed]:
             candidate = self._pool[model_id]
             options = request.options_for(candidate, candidate.model)
-            return viewed(_delegate.stream(candidate.model, history_for(model_id, messages), stop, options))
+            return viewed(
+                _delegate.stream(candidate.model, history_for(model_id, messages), request.stop_for(candidate), options)
+            )
 
         relay = Relay(self.router)
         with langchain_errors(), self.router.run_stream(step, open_stream, _seen, decision=decision) as stream:
@@ -285,7 +291,9 @@ class RoutedChatModel(BaseChatModel):
             candidate = self._pool[model_id]
             model = await self._clients.get(model_id, candidate.model)
             options = request.options_for(candidate, model)
-            return aviewed(_delegate.astream(model, history_for(model_id, messages), stop, options))
+            return aviewed(
+                _delegate.astream(model, history_for(model_id, messages), request.stop_for(candidate), options)
+            )
 
         relay = Relay(self.router)
         with langchain_errors():

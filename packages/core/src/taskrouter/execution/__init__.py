@@ -1,6 +1,6 @@
 """Carrying a decision out: attempts, retries and fallbacks, written once and driven from sync and async code."""
 
-from taskrouter.execution.drivers import Pull, RoutedAsyncStream, RoutedStream, View, drive, drive_async
+from taskrouter.execution.drivers import Pull, RoutedAsyncStream, RoutedStream, View, drive, drive_async, streamed
 from taskrouter.execution.engine import Engine
 from taskrouter.execution.observer import SilentObserver
 from taskrouter.execution.views import chat_completion_view
@@ -15,4 +15,5 @@ __all__ = [
     "chat_completion_view",
     "drive",
     "drive_async",
+    "streamed",
 ]

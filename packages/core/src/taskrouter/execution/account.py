@@ -7,9 +7,32 @@ from dataclasses import dataclass, field
 
 from taskrouter.catalog.card import ModelCard
 from taskrouter.decision import Decision
-from taskrouter.errors import ConnectionFailed, LocalFailure, ModelCallError
+from taskrouter.errors import (
+    BadRequest,
+    ConnectionFailed,
+    ContextOverflow,
+    LocalFailure,
+    ModelCallError,
+    ModelNotFound,
+    Overloaded,
+    RateLimited,
+    Timeout,
+    Unauthenticated,
+)
 from taskrouter.outcome import Attempt, AttemptStatus, ResponseView, Role, Usage
 from taskrouter.ports import StepObserver
+
+_UNPAID = (
+    RateLimited,
+    Overloaded,
+    Unauthenticated,
+    ModelNotFound,
+    ContextOverflow,
+    BadRequest,
+    ConnectionFailed,
+    LocalFailure,
+)
+"""What a provider turns away, and what never reached it; not every client tells the status."""
 
 
 @dataclass(slots=True)
@@ -45,11 +68,12 @@ class Account:
         self._close("ok", at_s, view.usage or self._estimate(view), served_model=view.model)
 
     def fail(self, error: ModelCallError, at_s: float, view: ResponseView | None = None) -> None:
-        """Book a failure. A refusal by status costs nothing, nor does what never left this machine; an answer or a part
-        of one has been paid for.
+        """Book a failure. What the provider turns away costs nothing, nor does what never left this machine; an answer
+        or a part of one has been paid for.
         """
         self.errors.append(error)
-        paid = view is not None or (error.status is None and not isinstance(error, ConnectionFailed | LocalFailure))
+        turned_away = isinstance(error, _UNPAID) or error.status is not None
+        paid = view is not None or isinstance(error, Timeout) or not turned_away  # LiteLLM gives its timeouts a status
         usage = (view.usage if view else None) or (self._estimate(view) if paid else Usage())
         self._close("failed", at_s, usage, error_type=error.kind, served_model=view.model if view else None)
 

@@ -7,6 +7,7 @@ never loaded one cannot raise its errors.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -153,21 +154,29 @@ def _text(error: Exception) -> str:
 
 def retry_after_s(headers: Mapping[str, Any], *, now: datetime | None = None) -> float | None:
     """Read how long a provider asks us to wait: `retry-after-ms`, or Retry-After in seconds or as an HTTP date."""
-    try:
-        return max(0.0, float(headers["retry-after-ms"]) / 1000)
-    except (KeyError, TypeError, ValueError):
-        pass
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return max(0.0, milliseconds / 1000)
     value = headers.get("retry-after") or headers.get("Retry-After")
     if value is None:
         return None
+    seconds = _number(value)
+    return max(0.0, seconds) if seconds is not None else _until(str(value), now or datetime.now(UTC))
+
+
+def _number(value: Any) -> float | None:
     try:
-        return max(0.0, float(value))
+        number = float(value)
     except (TypeError, ValueError):
-        pass
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _until(date: str, now: datetime) -> float | None:
     try:
-        then = parsedate_to_datetime(str(value))
+        then = parsedate_to_datetime(date)
     except ValueError:
         return None
     if then.tzinfo is None:
         then = then.replace(tzinfo=UTC)
-    return max(0.0, (then - (now or datetime.now(UTC))).total_seconds())
+    return max(0.0, (then - now).total_seconds())

@@ -25,7 +25,7 @@ from taskrouter.execution.commands import (
     Wait,
 )
 from taskrouter.execution.context import in_context
-from taskrouter.execution.engine import Abandoned, Steps
+from taskrouter.execution.engine import Abandoned, Engine, Steps
 from taskrouter.outcome import Outcome, ResponseView
 from taskrouter.ports import StepObserver
 
@@ -102,6 +102,12 @@ def _abandon(steps: Steps) -> None:
     """Tell an engine that is still under way that its caller has gone; one that has finished does not notice."""
     with suppress(Abandoned, StopIteration):
         steps.throw(Abandoned(_clock()))
+
+
+def streamed(engine: Engine) -> Steps:
+    """Return the engine's stream; its time begins when the first chunk is asked for."""
+    engine.begin(_clock())
+    return (yield from engine.stream())
 
 
 class _Result:

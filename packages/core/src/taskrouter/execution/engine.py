@@ -22,6 +22,7 @@ from taskrouter.errors import (
     LocalFailure,
     ModelCallError,
     StreamBroken,
+    Timeout,
 )
 from taskrouter.execution.account import Account, OpenAttempt
 from taskrouter.execution.classify import classify
@@ -94,6 +95,10 @@ class Engine:
         self._expects_finish = expects_finish
         self._account = Account(decision, cards, observer)
         self._queue: list[str] = [*decision.plan.models, *decision.fallbacks]
+
+    def begin(self, at_s: float) -> None:
+        """Start the clock anew: between a stream's making and its first reading any time may pass."""
+        self._started_s = self._now_s = at_s
 
     def answer(self) -> Steps:
         """Get one whole answer.
@@ -250,7 +255,8 @@ class Engine:
             return Answered(None, view, self._now_s)
         view = partial.view()
         if not partial.meaningful:  # a failure that is local costs nothing, unless the provider had answered before it
-            return self._failed(error, view if partial.began and isinstance(error, LocalFailure) else None)
+            answered = view.usage is not None or (partial.began and isinstance(error, LocalFailure))
+            return self._failed(error, view if answered else None)
         broken = StreamBroken(open_.model, partial=view, status=error.status)
         self._account.fail(broken, self._now_s, view)
         raise broken from (error.__cause__ or error)
@@ -284,6 +290,8 @@ class Engine:
                 for native in held:
                     yield Emit(native)
                 held.clear()
+            elif self._now_s - open_.started_s > self._settings.first_token_timeout_s:
+                return Timeout(open_.model)  # signs of life are no answer; without them the read itself times out
 
     def _read_timeout_s(self, open_: OpenAttempt, *, committed: bool) -> float:
         if committed:

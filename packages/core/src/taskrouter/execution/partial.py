@@ -9,9 +9,12 @@ from taskrouter.outcome import ResponseView, ToolCall, Usage
 
 @dataclass(slots=True)
 class _Fragment:
-    name: str
-    id: str | None
-    pieces: list[str]
+    index: int
+    said: int | None
+    """The index that the provider gave it."""
+    name: str = ""
+    id: str | None = None
+    pieces: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -24,7 +27,7 @@ class Partial:
     finish_reason: str | None = None
     _text: list[str] = field(default_factory=list, repr=False)
     _reasoning: list[str] = field(default_factory=list, repr=False)
-    _calls: dict[int, _Fragment] = field(default_factory=dict, repr=False)
+    _calls: list[_Fragment] = field(default_factory=list, repr=False)
     _usage: Usage | None = None
     _model: str | None = None
     _response_id: str | None = None
@@ -51,8 +54,8 @@ class Partial:
             text="".join(self._text),
             reasoning="".join(self._reasoning),
             tool_calls=tuple(
-                ToolCall(name=f.name, arguments="".join(f.pieces), id=f.id, index=index)
-                for index, f in sorted(self._calls.items())
+                ToolCall(name=f.name, arguments="".join(f.pieces), id=f.id, index=f.index)
+                for f in sorted(self._calls, key=lambda f: f.index)
             ),
             finish_reason=self.finish_reason,
             usage=self._usage,
@@ -62,10 +65,21 @@ class Partial:
         )
 
     def _add_call(self, call: ToolCall) -> None:
-        index = call.index
-        if index is None:  # a fragment without a name continues the last call
-            index = len(self._calls) if call.name or not self._calls else max(self._calls)
-        fragment = self._calls.setdefault(index, _Fragment("", None, []))
+        fragment = self._continued(call)
+        if fragment is None:
+            taken = [f.index for f in self._calls]
+            index = max(taken, default=-1) + 1 if call.index is None or call.index in taken else call.index
+            fragment = _Fragment(index, call.index)
+            self._calls.append(fragment)
         fragment.name = fragment.name or call.name
         fragment.id = fragment.id or call.id
         fragment.pieces.append(call.arguments)
+
+    def _continued(self, call: ToolCall) -> _Fragment | None:
+        """Return the call that a fragment goes on with; None where it begins another."""
+        if call.index is None:  # a fragment without a name continues the last call
+            return self._calls[-1] if self._calls and not call.name else None
+        fragment = next((f for f in reversed(self._calls) if f.said == call.index), None)
+        # Some providers give every one of parallel calls the index 0; a name and an id of its own tell a call.
+        other = fragment is not None and call.name and call.id and fragment.id not in (None, call.id)
+        return None if other else fragment

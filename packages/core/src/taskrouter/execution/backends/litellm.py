@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
+from contextlib import suppress
 from importlib import import_module
 from inspect import isawaitable
 from typing import Any
@@ -61,19 +61,34 @@ class LiteLLMBackend:
 
 def _whole(stream: Any) -> Iterator[Any]:
     """Pass a stream on, and raise if it was cut off, which LiteLLM hides behind a finish reason of its own."""
-    with closing(getattr(stream, "completion_stream", None) or stream):
+    source = _source(stream)
+    try:
         yield from stream
+    finally:
+        if (close := getattr(source, "close", None)) is not None:
+            with suppress(Exception):  # what has arrived is settled: closing may not change it
+                close()
     _check_finished(stream)
 
 
 async def _awhole(stream: Any) -> AsyncIterator[Any]:
+    source = _source(stream)
     try:
         async for chunk in stream:
             yield chunk
     finally:
-        if (close := getattr(stream, "aclose", None)) is not None:
-            await close()
+        for owner in (stream, source):
+            if (close := getattr(owner, "aclose", None)) is not None:
+                with suppress(Exception):  # as above
+                    await close()
     _check_finished(stream)
+
+
+def _source(stream: Any) -> Any:
+    """Return what is to be closed: LiteLLM's readers of providers' own protocols (Anthropic's, ...) cannot be."""
+    reader = getattr(stream, "completion_stream", None) or stream
+    closable = hasattr(reader, "close") or hasattr(reader, "aclose")
+    return reader if closable else getattr(reader, "streaming_response", None)
 
 
 def _check_finished(stream: Any) -> None:

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from taskrouter.config import ModelConfig
-from taskrouter.errors import MissingExtraError
+from taskrouter.errors import BadAnswer, MissingExtraError
 from taskrouter.execution.backends.loops import PerLoop
 from taskrouter.execution.backends.request import chat_completion_request
 from taskrouter.execution.views import chat_completion_view
@@ -30,13 +30,15 @@ class OpenAIBackend:
     def complete(self, model: ModelConfig, step: Step, timeout_s: float | None) -> Any:
         """Call the model; return a `ChatCompletion`."""
         request = chat_completion_request(model, step, stream=False)
-        return self._client(model).chat.completions.create(model=_name(model), timeout=timeout_s, **request)
+        answer = self._client(model).chat.completions.create(model=_name(model), timeout=timeout_s, **request)
+        return _checked(answer, model)
 
     async def acomplete(self, model: ModelConfig, step: Step, timeout_s: float | None) -> Any:
         """Call the model; return a `ChatCompletion`."""
         client = await self._async_clients.get(model.id, lambda: _sdk().AsyncOpenAI(**_client_options(model)))
         request = chat_completion_request(model, step, stream=False)
-        return await client.chat.completions.create(model=_name(model), timeout=timeout_s, **request)
+        answer = await client.chat.completions.create(model=_name(model), timeout=timeout_s, **request)
+        return _checked(answer, model)
 
     def stream(self, model: ModelConfig, step: Step, timeout_s: float | None) -> Iterator[Any]:
         """Open a stream of `ChatCompletionChunk`s."""
@@ -80,6 +82,15 @@ class OpenAIBackend:
 
 async def _aclose(client: AsyncOpenAI) -> None:
     await client.close()
+
+
+def _checked(answer: Any, model: ModelConfig) -> Any:
+    """Return the answer if it is one: of a page that is no JSON, such as a proxy's login, the SDK returns the text."""
+    if isinstance(answer, str):
+        raise BadAnswer(
+            model.id, detail="answered with a text that is no chat completion: check `base_url` in its card"
+        )
+    return answer
 
 
 def _client_options(model: ModelConfig) -> dict[str, Any]:
