@@ -15,7 +15,7 @@ import pytest
 
 from taskrouter import Router, Step
 from taskrouter import errors as e
-from taskrouter.execution import drivers
+from taskrouter.execution import streams
 
 STEP = Step(messages=[{"role": "user", "content": "hello"}])
 
@@ -174,7 +174,7 @@ def test_nothing_is_opened_before_the_first_chunk_is_asked_for() -> None:
 
 def test_the_time_of_a_stream_begins_when_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = router().run_stream(STEP, opened({"first": lambda: iter(HELLO)}))
-    monkeypatch.setattr(drivers, "_clock", lambda: time.monotonic() + 3_600)
+    monkeypatch.setattr(streams, "clock", lambda: time.monotonic() + 3_600)
     assert len(list(stream)) == len(HELLO)
     assert stream.outcome is not None
     assert stream.outcome.latency_s < 60

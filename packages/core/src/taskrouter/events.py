@@ -48,7 +48,7 @@ class Events:
     def _tell(self, name: str, **event: object) -> None:
         try:
             getattr(self._hook, name)(**event)
-        except Exception:
+        except Exception:  # a plugin may raise anything; the user's call does not fail for it
             logger.warning("a plugin failed in %s", name, exc_info=True)
 
 

@@ -111,7 +111,7 @@ class Scene:
             try:
                 stage = DemoStage(router=router, base_url=self.base_url, docs=str(self.docs), task=TASK)
                 answer = self.demo.run(stage)
-            except Exception as failure:
+            except Exception as failure:  # frameworks wrap our errors in classes of their own
                 if not _is_execution_error(failure):
                     raise
                 error = "no model answered"

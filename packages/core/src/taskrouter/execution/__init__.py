@@ -1,8 +1,9 @@
 """Carrying a decision out: attempts, retries and fallbacks, written once and driven from sync and async code."""
 
-from taskrouter.execution.drivers import Pull, RoutedAsyncStream, RoutedStream, View, drive, drive_async, streamed
+from taskrouter.execution.drivers import Pull, View, drive, drive_async
 from taskrouter.execution.engine import Engine
 from taskrouter.execution.observer import SilentObserver
+from taskrouter.execution.streams import RoutedAsyncStream, RoutedStream, streamed
 from taskrouter.execution.views import chat_completion_view
 
 __all__ = [

@@ -26,7 +26,7 @@ def make_selector(factory: SelectorFactory, config: PolicyConfig) -> Selector:
         selector = factory(config)
     except TaskRouterError:
         raise
-    except Exception as error:
+    except Exception as error:  # a plugin may raise anything; the user learns which one it was
         raise PluginError(f"policy {config.name!r} cannot be made: {type(error).__name__}: {error}") from error
     if isinstance(selector, type) or not callable(getattr(selector, "choose", None)):
         kind = f"the class {selector.__name__}" if isinstance(selector, type) else f"a {type(selector).__name__}"
@@ -52,7 +52,7 @@ class _Checked:
             problem = _problem(choice, len(slate.cards))
         except TaskRouterError:
             raise
-        except Exception as error:
+        except Exception as error:  # the same
             raise PluginError(f"policy {self.name!r} failed to choose: {type(error).__name__}: {error}") from error
         if problem:
             raise PluginError(f"policy {self.name!r} {problem}")

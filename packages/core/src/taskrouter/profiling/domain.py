@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from taskrouter.profiling.text import majority
+
 GENERAL: Final = "general"
 
 ENOUGH: Final = 2
@@ -83,12 +85,5 @@ _KNOWN = frozenset(_FIELDS_OF)
 
 def guess_domain(unique_words: Iterable[str]) -> str:
     """Return one of `taskrouter.profile.DOMAINS`, `general` when unsure."""
-    votes: dict[str, int] = {}
-    for word in _KNOWN.intersection(unique_words):
-        for field in _FIELDS_OF[word]:
-            votes[field] = votes.get(field, 0) + 1
-    if not votes:
-        return GENERAL
-    best = max(votes, key=votes.__getitem__)
-    most = votes.pop(best)
-    return best if most >= ENOUGH and most > max(votes.values(), default=0) else GENERAL
+    best, most = majority(_KNOWN.intersection(unique_words), _FIELDS_OF)
+    return best if best is not None and most >= ENOUGH else GENERAL

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from taskrouter.profiling.text import majority
+
 UNDETERMINED: Final = "und"
 
 SAMPLE_CHARS: Final = 240
@@ -70,15 +72,7 @@ def guess_language(text: str, tokens: Iterable[str]) -> str:
         return code
     if len(_ENGLISH.intersection(tokens)) >= ENGLISH_ENOUGH:
         return "en"
-    votes: dict[str, int] = {}
-    for word in _KNOWN.intersection(tokens):
-        for language in _LANGUAGES_OF[word]:
-            votes[language] = votes.get(language, 0) + 1
-    if not votes:
-        return UNDETERMINED
-    best = max(votes, key=votes.__getitem__)
-    most = votes.pop(best)
-    return best if most > max(votes.values(), default=0) else UNDETERMINED
+    return majority(_KNOWN.intersection(tokens), _LANGUAGES_OF)[0] or UNDETERMINED
 
 
 def _by_script(sample: str) -> str | None:

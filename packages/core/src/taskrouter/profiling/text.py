@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -35,3 +36,16 @@ def split(text: str) -> list[str]:
     if text.isascii():  # four times as fast as the regular expression, which is needed for other letters only
         return text.lower().replace("'", "").translate(_SEPARATORS).split()
     return _WORD.findall(text.lower())
+
+
+def majority(words: Iterable[str], owners: Mapping[str, Sequence[str]]) -> tuple[str | None, int]:
+    """Let each word vote for its owners; return the one with most votes and their number, or None after a tie."""
+    votes: dict[str, int] = {}
+    for word in words:
+        for owner in owners[word]:
+            votes[owner] = votes.get(owner, 0) + 1
+    if not votes:
+        return None, 0
+    best = max(votes, key=votes.__getitem__)
+    most = votes.pop(best)
+    return (best if most > max(votes.values(), default=0) else None), most
