@@ -12,6 +12,7 @@ import pytest
 
 from taskrouter.simulator import RunningServer, serve
 
+ASK = [{"role": "user", "content": "Plan a trip: book flights, find a hotel and choose museums."}]
 MODEL = {"id": "m", "input_usd_per_million": 1.0, "output_usd_per_million": 2.0}
 
 
@@ -74,6 +75,18 @@ def client(sim: RunningServer, _connections: tuple[openai.OpenAI, httpx.Client])
 @pytest.fixture
 def http(sim: RunningServer, _connections: tuple[openai.OpenAI, httpx.Client]) -> httpx.Client:
     return _connections[1]
+
+
+@pytest.fixture
+def faulty(sim: RunningServer, client: openai.OpenAI) -> Callable[..., Any]:
+    """Return a call whose next request meets the named fault."""
+
+    def call(fault: Any, **fields: Any) -> Any:
+        sim.script("m", fault)
+        asked: dict[str, Any] = {"model": "m", "messages": ASK, **fields}
+        return client.chat.completions.create(**asked)
+
+    return call
 
 
 def body(**fields: Any) -> dict[str, Any]:

@@ -10,22 +10,10 @@ import httpx
 import jsonschema
 import openai
 import pytest
+from tests.simulator.conftest import ASK
 
 from taskrouter.errors import ConfigurationError
 from taskrouter.simulator import FAULTS
-
-ASK = [{"role": "user", "content": "Plan a trip: book flights, find a hotel and choose museums."}]
-
-
-@pytest.fixture
-def faulty(sim, client):
-    """Return a call whose next request meets the named fault."""
-
-    def call(fault, **fields):
-        sim.script("m", fault)
-        return client.chat.completions.create(model="m", messages=ASK, **fields)
-
-    return call
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -15,7 +15,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from taskrouter.cli import simulate
+from taskrouter.cli import output, simulate
 from taskrouter.errors import ConfigurationError, MissingExtraError
 from taskrouter.simulator import load, serve
 
@@ -161,6 +161,58 @@ def test_the_command_says_how_to_use_the_server_and_that_it_is_simulated(app, in
     assert "All answers are simulated" in result.output
     assert "export OPENAI_BASE_URL=http://127.0.0.1:" in result.output
     assert "sim-small" in result.output
+
+
+@pytest.fixture
+def outage(tmp_path):
+    """Return the path of a chaos script with phases of every kind."""
+    path = tmp_path / "outage.toml"
+    path.write_text(
+        "[[phases]]\nname = 'down [all]'\nafter_requests = 5\nrequests = 10\nfaults = ['overloaded', 'ok']\n"
+        "[[phases]]\nmodels = ['sim-small']\nrequests = 1\nfaults = ['stall']\n"
+        "[[phases]]\nafter_requests = 9\nrates = { rate_limit = 0.25, stall = 0.5 }\n"
+        "[[phases]]\nafter_s = 2.5\nfor_s = 10\nfaults = ['stall']\n"
+        "[[phases]]\nafter_s = 60\nfaults = ['timeout']\n"
+        "[[phases]]\nfaults = ['ok']\n"
+    )
+    return path
+
+
+def test_the_command_shows_the_phases_of_an_outage(app, interrupted, outage, monkeypatch):
+    monkeypatch.setattr(output.out, "_width", 120)
+    result = CliRunner().invoke(app, ["simulate", "--port", "0", "--chaos", str(outage)])
+    assert result.exit_code == 0
+    shown = [line.split("  ") for line in result.output.split("\nphase   ")[1].split("\n\n")[0].splitlines()[1:]]
+    assert [[cell.strip() for cell in line if cell.strip()] for line in shown] == [
+        ["down [all]", "every model", "requests 6 to 15", "overloaded, ok"],
+        ["phase 2", "sim-small", "request 1", "stall"],
+        ["phase 3", "every model", "from request 10 on", "rate_limit 0.25, stall 0.5"],
+        ["phase 4", "every model", "2.5 s to 12.5 s", "stall"],
+        ["phase 5", "every model", "from 60 s on", "timeout"],
+        ["phase 6", "every model", "always", "ok"],
+    ]
+    assert "where they overlap, the first one rules" in result.output
+
+
+def test_the_command_lists_the_phases_in_json(app, interrupted, outage):
+    result = CliRunner().invoke(app, ["simulate", "--port", "0", "--json", "--chaos", str(outage)])
+    first, second, *_ = json.loads(result.output)["phases"]
+    assert first == {"name": "down [all]", "after_requests": 5, "requests": 10, "faults": ["overloaded", "ok"]}
+    assert second == {"name": "phase 2", "models": ["sim-small"], "requests": 1, "faults": ["stall"]}
+
+
+def test_without_an_outage_the_command_speaks_of_none(app, interrupted):
+    told = json.loads(CliRunner().invoke(app, ["simulate", "--port", "0", "--json"]).output)
+    assert told["phases"] == []
+    assert "outage" not in CliRunner().invoke(app, ["simulate", "--port", "0"]).output
+
+
+def test_the_command_names_what_is_wrong_with_an_outage(app, tmp_path):
+    path = tmp_path / "outage.toml"
+    path.write_text("[[phases]]\nmodels = ['gpt-4o']\nfaults = ['ok']\n")
+    result = CliRunner().invoke(app, ["simulate", "--port", "0", "--chaos", str(path)])
+    assert isinstance(result.exception, ConfigurationError)
+    assert "no simulated model 'gpt-4o'; there are: sim-small" in str(result.exception)
 
 
 def test_the_command_refuses_other_hosts(app):

@@ -4,8 +4,20 @@ The models answer from the prompt by small transparent skills, fail on demand, a
 real API does. Every answer says that it is simulated.
 """
 
+from taskrouter.simulator.chaos import ChaosScript, Phase, load_chaos
 from taskrouter.simulator.config import FAULTS, SimulatedModel, SimulatorConfig, load
 from taskrouter.simulator.journal import RequestRecord
 from taskrouter.simulator.server import RunningServer, serve
 
-__all__ = ["FAULTS", "RequestRecord", "RunningServer", "SimulatedModel", "SimulatorConfig", "load", "serve"]
+__all__ = [
+    "FAULTS",
+    "ChaosScript",
+    "Phase",
+    "RequestRecord",
+    "RunningServer",
+    "SimulatedModel",
+    "SimulatorConfig",
+    "load",
+    "load_chaos",
+    "serve",
+]

@@ -21,7 +21,7 @@ from taskrouter.simulator.request import (
 )
 from taskrouter.simulator.tokens import CHARS_PER_TOKEN, count, text_of
 
-FinishReason: TypeAlias = Literal["stop", "length", "tool_calls"]
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +38,15 @@ class Answer:
     """What a simulated model says."""
 
     text: str | None = None
+    refusal: str | None = None
+    """What it says instead when it declines."""
     calls: tuple[Call, ...] = ()
     finish_reason: FinishReason = "stop"
 
     @property
     def tokens(self) -> int:
         """Estimated tokens of the answer; at least one unless it is empty."""
-        said = (self.text or "") + "".join(call.name + call.arguments for call in self.calls)
+        said = (self.text or "") + (self.refusal or "") + "".join(call.name + call.arguments for call in self.calls)
         return max(1, count(said)) if said else 0
 
 

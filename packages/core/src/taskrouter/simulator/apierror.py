@@ -30,3 +30,11 @@ class ApiError(Exception):
     def document(self) -> dict[str, Any]:
         """Return the body that goes with the status."""
         return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
+
+
+class AnthropicError(ApiError):
+    """The same with the error document of Anthropic's API."""
+
+    def document(self) -> dict[str, Any]:
+        """Return the body that goes with the status."""
+        return {"type": "error", "error": {"type": self.kind, "message": self.message}}

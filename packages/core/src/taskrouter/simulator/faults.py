@@ -3,11 +3,35 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from random import Random
 
 from taskrouter.errors import ConfigurationError
-from taskrouter.simulator.config import FAULTS, Event, Fault, SimulatedModel
+from taskrouter.simulator.config import FAULTS, Durations, Event, Fault, SimulatedModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Met:
+    """What a request meets."""
+
+    fault: Fault | None
+    durations: Durations
+    """How long the fault takes."""
+    phase: str | None = None
+    """Name of the phase of a chaos script that decided it."""
+
+
+def draw(rates: Sequence[tuple[Fault, float]], salt: str) -> Fault | None:
+    """Draw a fault, or none: always the same for the same salt."""
+    if not rates:
+        return None
+    drawn = Random(salt).random()
+    for fault, rate in rates:
+        if drawn < rate:
+            return fault
+        drawn -= rate
+    return None
 
 
 class FaultSource:
@@ -15,6 +39,7 @@ class FaultSource:
 
     def __init__(self, model: SimulatedModel, seed: int) -> None:
         self._model = model
+        self._rates = model.faults.rates()
         self._seed = seed
         self._script: deque[Event] = deque()
         self._index = 0
@@ -36,15 +61,12 @@ class FaultSource:
             raise ConfigurationError(f"unknown event {unknown[0]!r} in a script; known: ok, {', '.join(FAULTS)}")
         self._script.extend(events)
 
-    def next(self) -> Fault | None:
-        """Return the fault of the next request, or None."""
+    def next(self) -> Met:
+        """Return what the next request meets."""
         index, self._index = self._index, self._index + 1
         if self._script:
             event = self._script.popleft()
-            return None if event == "ok" else event
-        drawn = Random(f"{self._seed}:{self._model.id}:{index}").random()
-        for fault, rate in self._model.faults.rates():
-            if drawn < rate:
-                return fault
-            drawn -= rate
-        return None
+            fault = None if event == "ok" else event
+        else:
+            fault = draw(self._rates, f"{self._seed}:{self._model.id}:{index}")
+        return Met(fault=fault, durations=self._model.faults)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from taskrouter.simulator import schemas
 from taskrouter.simulator.apierror import ApiError
 from taskrouter.simulator.config import SimulatedModel
+from taskrouter.simulator.httpfaults import context_overflow
 from taskrouter.simulator.request import (
     AssistantMessage,
     ChatRequest,
@@ -172,9 +173,4 @@ def _unique(ids: Sequence[str], index: int) -> None:
 def _fits_the_window(request: ChatRequest, model: SimulatedModel) -> None:
     count = prompt_tokens(request)
     if count > model.context_tokens:
-        raise ApiError(
-            f"This model's maximum context length is {model.context_tokens} tokens. However, your messages resulted "
-            f"in {count} tokens. Please reduce the length of the messages.",
-            param="messages",
-            code="context_length_exceeded",
-        )
+        raise context_overflow(model, count)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taskrouter.errors import ConfigurationError, ExecutionError, MissingExtraError
+from taskrouter.simulator.chaos import ChaosScript, ChaosSource, load_chaos
 from taskrouter.simulator.config import Event, SimulatorConfig, load
 from taskrouter.simulator.journal import RequestRecord
 from taskrouter.simulator.simulation import Simulation
@@ -39,8 +40,26 @@ class RunningServer:
         """What was received so far, in order of arrival."""
         return self._simulation.journal.snapshot()
 
+    @property
+    def open_connections(self) -> int:
+        """How many connections of clients are open, the one that asks over HTTP included."""
+        return self._simulation.journal.open_connections
+
+    @property
+    def chaos_script(self) -> ChaosScript | None:
+        """The chaos script at work, or None."""
+        return self._simulation.chaos_script
+
+    def chaos(self, source: ChaosSource | None) -> None:
+        """Begin a chaos script now, in place of the one before; None ends it.
+
+        Raises:
+            ConfigurationError: the file cannot be read, or the script is wrong; the message names the key.
+        """
+        self._simulation.chaos(None if source is None else load_chaos(source, self.config))
+
     def reset(self) -> None:
-        """Forget all requests and start every fault sequence again."""
+        """Forget all requests and start every fault sequence, and the chaos script, again."""
         self._simulation.reset()
 
     def script(self, model: str, *events: Event) -> None:
@@ -55,15 +74,28 @@ class RunningServer:
         """Wait until the condition holds for the requests; tell whether it did within the time."""
         return self._simulation.journal.wait_for(condition, timeout_s)
 
+    def wait_for_connections(self, at_most: int = 0, timeout_s: float = 5.0) -> bool:
+        """Wait until at most so many connections are open; tell whether it came to that within the time.
+
+        The server itself closes a connection only when a fault breaks it, or when it has been idle for 75 seconds: a
+        client that leaves a connection open is found out.
+        """
+        return self._simulation.journal.wait_for_connections(at_most, timeout_s)
+
 
 @contextmanager
 def serve(
-    config: SimulatorConfig | str | Path | Mapping[str, Any] | None = None, *, host: str = LOOPBACK, port: int = 0
+    config: SimulatorConfig | str | Path | Mapping[str, Any] | None = None,
+    *,
+    chaos: ChaosSource | None = None,
+    host: str = LOOPBACK,
+    port: int = 0,
 ) -> Iterator[RunningServer]:
     """Serve simulated models until the block ends. Several servers may run at once.
 
     Args:
         config: a configuration, its TOML file or mapping; the bundled models by default.
+        chaos: an outage in phases: a script, its TOML file or mapping; none by default.
         host: a loopback address.
         port: 0 takes any free port.
 
@@ -71,7 +103,9 @@ def serve(
         ConfigurationError: the address is not loopback, the port is taken, or the configuration is wrong.
         MissingExtraError: the extra `simulate` is not installed.
     """
-    simulation = Simulation(config if isinstance(config, SimulatorConfig) else load(config))
+    settings = config if isinstance(config, SimulatorConfig) else load(config)
+    script = None if chaos is None else load_chaos(chaos, settings)
+    simulation = Simulation(settings)
     listener = _listen(host, port)
     try:
         server = _hosted(simulation)
@@ -81,6 +115,7 @@ def serve(
         if not server.started:
             raise ExecutionError("the simulator did not start; the log of uvicorn.error says why")
         try:
+            simulation.chaos(script)
             yield RunningServer(simulation, host, listener.getsockname()[1])
         finally:
             server.should_exit = True

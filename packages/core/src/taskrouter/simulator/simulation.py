@@ -6,18 +6,21 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 from taskrouter.errors import ConfigurationError
-from taskrouter.simulator import filling, rules
-from taskrouter.simulator.answering import Answer, Call, answer
+from taskrouter.simulator import rules
+from taskrouter.simulator.answering import Answer, answer
 from taskrouter.simulator.apierror import ApiError
-from taskrouter.simulator.config import Event, Fault, SimulatedModel, SimulatorConfig
-from taskrouter.simulator.faults import FaultSource
+from taskrouter.simulator.chaos import Chaos, ChaosScript
+from taskrouter.simulator.config import Durations, Event, Fault, SimulatedModel, SimulatorConfig
+from taskrouter.simulator.faults import FaultSource, Met
+from taskrouter.simulator.httpfaults import http_fault, not_found
 from taskrouter.simulator.journal import Journal, RequestRecord
 from taskrouter.simulator.request import ChatRequest, parse
+from taskrouter.simulator.spoiling import spoilt
 from taskrouter.simulator.tokens import PrefixMemory, prompt_tokens
 
 
@@ -32,6 +35,8 @@ class Reply:
     request: ChatRequest
     answer: Answer
     fault: Fault | None
+    durations: Durations
+    """How long the fault takes."""
     prompt_tokens: int
     cached_tokens: int
 
@@ -43,14 +48,26 @@ class Simulation:
         self.config = config
         self.journal = Journal()
         self._faults = {model.id: FaultSource(model, config.seed) for model in config.models}
+        self._chaos: Chaos | None = None
         self._prefixes = PrefixMemory(config.min_cached_tokens)
 
+    @property
+    def chaos_script(self) -> ChaosScript | None:
+        """The chaos script at work, or None."""
+        return self._chaos.script if self._chaos else None
+
+    def chaos(self, script: ChaosScript | None) -> None:
+        """Begin a chaos script, in place of the one before; None ends it."""
+        self._chaos = Chaos(script, self.config.seed) if script else None
+
     def reset(self) -> None:
-        """Forget all requests and cached prefixes, and start every fault sequence again."""
+        """Forget all requests and cached prefixes, and start every fault sequence and the chaos script again."""
         self.journal.clear()
         self._prefixes.clear()
         for source in self._faults.values():
             source.reset()
+        if self._chaos:
+            self._chaos.reset()
 
     def script(self, model: str, events: Iterable[Event]) -> None:
         """Add to what the next requests to a model meet.
@@ -79,35 +96,35 @@ class Simulation:
         request = parse(document)
         model = self.config.model(request.model)
         if model is None:
-            raise ApiError(
-                f"The model '{request.model}' does not exist or you do not have access to it.",
-                status=404,
-                code="model_not_found",
-            )
+            raise not_found(request.model)
         rules.check(request, model)
-        self.journal.update(record, prompt_tokens=prompt_tokens(request))
-        fault = self._faults[model.id].next()
-        self.journal.update(record, fault=fault)
-        if error := _http_fault(fault, model):
+        met = self._meet(model)
+        self.journal.update(record, prompt_tokens=prompt_tokens(request), fault=met.fault, phase=met.phase)
+        if error := http_fault(met.fault, model, met.durations, stream=bool(request.stream)):
             raise error
-        return self._reply(record, request, model, fault)
+        return self._reply(record, request, model, met)
 
-    def _reply(self, record: RequestRecord, request: ChatRequest, model: SimulatedModel, fault: Fault | None) -> Reply:
+    def _meet(self, model: SimulatedModel) -> Met:
+        """Return what the next request to a model meets: by the chaos script, else by the model's own faults."""
+        ruled = self._chaos.next(model) if self._chaos else None
+        return ruled or self._faults[model.id].next()
+
+    def _reply(self, record: RequestRecord, request: ChatRequest, model: SimulatedModel, met: Met) -> Reply:
         cached = self._prefixes.cached_tokens(request)
+        salt = f"{self.config.seed}:{model.id}:{record.index}"
         given = answer(request, model, seed=self.config.seed, index=record.index)
-        if fault == "empty_answer":
-            given = Answer(text="")
-        elif fault == "invalid_tool_call":
-            given = _broken_call(given, request, Random(f"{self.config.seed}:{model.id}:{record.index}"))
+        if met.fault is not None:
+            given = spoilt(given, request, met.fault, Random(salt))
         self.journal.update(record, cached_tokens=cached)
-        digest = hashlib.sha256(f"{self.config.seed}:{model.id}:{record.index}".encode()).hexdigest()
+        digest = hashlib.sha256(salt.encode()).hexdigest()
         return Reply(
             id=f"chatcmpl-sim{digest[:24]}",
             created=int(time.time()),
             model=model,
             request=request,
             answer=given,
-            fault=fault,
+            fault=met.fault,
+            durations=met.durations,
             prompt_tokens=record.prompt_tokens,
             cached_tokens=cached,
         )
@@ -122,6 +139,7 @@ class Simulation:
             stream=document.get("stream") is True,
             messages=len(messages) if isinstance(messages, list) else 0,
             tools=len(tools) if isinstance(tools, list) else 0,
+            prompt_digest=_digest(document),
             body=document if self.config.record_content else None,
         )
 
@@ -136,48 +154,10 @@ def _decoded(body: bytes) -> Any:
         ) from None
 
 
-def _http_fault(fault: Fault | None, model: SimulatedModel) -> ApiError | None:
-    """Return the fault as an API error where it is one."""
-    if fault == "rate_limit":
-        wait_s = model.faults.retry_after_s
-        return ApiError(
-            f"Rate limit reached for {model.id}: simulated. Please try again in {wait_s:g}s.",
-            status=429,
-            kind="requests",
-            code="rate_limit_exceeded",
-            headers={"retry-after": f"{wait_s:g}"},
-        )
-    if fault == "server_error":
-        return ApiError(
-            "The server had an error while processing your request: simulated.", status=500, kind="server_error"
-        )
-    if fault == "overloaded":
-        return ApiError(
-            "The engine is currently overloaded, please try again later: simulated.",
-            status=503,
-            kind="server_error",
-            code="overloaded",
-        )
-    return None
-
-
-def _broken_call(given: Answer, request: ChatRequest, random: Random) -> Answer:
-    """Return a tool call that cannot be run, in one of three ways. Without tools the answer stays."""
-    if not request.tools or request.tool_choice == "none":
-        return given
-    function = request.tools[0].function
-    call = (
-        given.calls[0]
-        if given.calls
-        else Call(id=f"call_{random.getrandbits(96):024x}", name=function.name, arguments="")
-    )
-    arguments = call.arguments or json.dumps(filling.fill(function.parameters or {"type": "object"}, ""))
-    way = random.choice(("truncated", "unknown_tool", "wrong_shape"))
-    if way == "truncated":
-        # One brace less than needed: no prefix of an object is JSON.
-        call = replace(call, arguments=arguments[: max(1, len(arguments) // 2)])
-    elif way == "unknown_tool":
-        call = replace(call, name=f"{call.name[:50]}_v2", arguments=arguments)
-    else:
-        call = replace(call, arguments=json.dumps([arguments]))
-    return Answer(calls=(call,), finish_reason="tool_calls")
+def _digest(document: dict[str, Any]) -> str | None:
+    """Return what is the same for the same messages, tools and answer format."""
+    asked = [document.get(key) for key in ("messages", "tools", "response_format")]
+    try:
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+    except RecursionError:  # nested more deeply than any request that will be answered
+        return None

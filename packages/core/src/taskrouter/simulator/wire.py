@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from taskrouter.simulator.answering import Answer
@@ -28,7 +28,12 @@ class Chunk(NamedTuple):
 def completion(reply: Reply) -> dict[str, Any]:
     """Return the document that answers a plain request."""
     answer = reply.answer
-    message: dict[str, Any] = {"role": "assistant", "content": answer.text, "refusal": None, "annotations": []}
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": answer.text,
+        "refusal": answer.refusal,
+        "annotations": [],
+    }
     if answer.calls:
         message["tool_calls"] = [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
@@ -59,6 +64,11 @@ def closing(reply: Reply) -> Iterator[Chunk]:
     yield Chunk(DONE, 0)
 
 
+def error(document: Mapping[str, Any]) -> bytes:
+    """Return the event that tells of an error in the middle of a stream."""
+    return _event(document)
+
+
 def usage(reply: Reply) -> dict[str, Any]:
     """Return what the call is charged."""
     prompt, completion_tokens = reply.prompt_tokens, reply.answer.tokens
@@ -84,8 +94,9 @@ def _head(reply: Reply, kind: str) -> dict[str, Any]:
 
 def _deltas(answer: Answer) -> Iterator[tuple[dict[str, Any], str]]:
     """Yield each delta with the text that it carries."""
-    for word in re.findall(r"\s*\S+|\s+", answer.text or ""):
-        yield {"content": word}, word
+    for key, text in (("content", answer.text), ("refusal", answer.refusal)):
+        for word in re.findall(r"\s*\S+|\s+", text or ""):
+            yield {key: word}, word
     for index, call in enumerate(answer.calls):
         named = {"index": index, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": ""}}
         yield {"tool_calls": [named]}, call.name
@@ -107,5 +118,8 @@ def _wants_usage(reply: Reply) -> bool:
     return options is not None and bool(options.include_usage)
 
 
-def _event(document: dict[str, Any]) -> bytes:
-    return f"data: {json.dumps(document, separators=(',', ':'))}\n\n".encode()
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: `json.dumps` makes one for every call
+
+
+def _event(document: Mapping[str, Any]) -> bytes:
+    return f"data: {_encode(document)}\n\n".encode()
