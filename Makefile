@@ -1,4 +1,5 @@
-# Everything here works on a machine that has only Python 3.11 and make: `make demo`, `make test`.
+# Everything here works on a machine that has only Python 3.11 and make: `make demo`, `make test`. (The tests also need
+# redis-server, which `make system` installs on Debian and Ubuntu.)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +7,7 @@ STAMP := $(VENV)/.installed
 PACKAGES := packages/core packages/langchain
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format types imports check lock bench clean
+.PHONY: help install system demo test lint format types imports check lock bench chaos clean
 
 help: ## Show what there is to make.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,10 +25,22 @@ $(STAMP): $(BIN)/uv requirements.lock $(addsuffix /pyproject.toml,$(PACKAGES))
 
 install: $(STAMP) ## Make the environment in .venv, from the lock.
 
+# The tests start Redis themselves. RUNLEVEL=1 keeps the package from starting it as a service of the machine.
+system: ## Install what the tests need from the system: redis-server.
+	@command -v redis-server >/dev/null || { \
+	  if [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && \
+	    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends redis-server >/dev/null; \
+	  else \
+	    echo "The tests need redis-server, which only root can install, and we know how on Debian and Ubuntu only." >&2; \
+	    echo "Install it (sudo apt-get install redis-server; brew install redis), then run this again." >&2; \
+	    exit 1; \
+	  fi; }
+
 demo: $(STAMP) ## Run a LangGraph agent through the router, against simulated models.
 	@$(BIN)/taskrouter demo
 
-test: $(STAMP) ## Run the tests.
+test: $(STAMP) system ## Run the tests.
 	$(BIN)/python -m pytest -q
 
 lint: $(STAMP) ## Check style.
@@ -52,9 +65,14 @@ lock: $(BIN)/uv ## Resolve the dependencies anew.
 	  --no-emit-package taskrouter --no-emit-package langchain-taskrouter \
 	  $(addsuffix /pyproject.toml,$(PACKAGES)) --output-file requirements.lock
 
-bench: $(STAMP) ## Measure decision latency and import time.
+bench: $(STAMP) ## Measure decision latency, import time and what a call costs.
 	$(BIN)/python benchmarks/decision_latency.py
 	$(BIN)/python benchmarks/import_time.py
+	$(BIN)/python benchmarks/execution_overhead.py
+
+# Its short form is tests/chaos.
+chaos: $(STAMP) ## Prove that execution survives: every fault, every way to ask, then a soak.
+	$(BIN)/python -m benchmarks.chaos
 
 clean: ## Remove the environment and caches.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*

@@ -54,7 +54,7 @@ def raising(error: BaseException) -> Callable[[str], Any]:
 def test_what_is_no_answer_is_an_empty_one_and_falls_back(router: Router, answer: object) -> None:
     with pytest.raises(AllAttemptsFailedError) as caught:
         router.run(STEP, lambda model: answer)
-    assert [attempt.error_type for attempt in caught.value.attempts] == ["bad_answer", "bad_answer"]
+    assert [attempt.error_type for attempt in caught.value.attempts] == ["empty_answer", "empty_answer"]
     assert router.run(STEP, lambda model: answer if model == "first" else "hello").text == "hello"
 
 

@@ -202,7 +202,11 @@ def test_a_key_is_read_from_the_environment_when_it_is_needed(monkeypatch: pytes
 
 WRONG: dict[str, tuple[str, Any, str]] = {
     "unknown section": ("polcy", {}, "unknown key 'polcy'; did you mean 'policy'?"),
-    "unknown section, nothing near": ("zzz", 1, "unknown key 'zzz'; known here: execution, models, policy"),
+    "unknown section, nothing near": (
+        "zzz",
+        1,
+        "unknown key 'zzz'; known here: budget, execution, gates, health, models, policy",
+    ),
     "unknown key": ("router.incumbant", "a", "unknown key 'router.incumbant'; did you mean 'incumbent'?"),
     "unknown model key": ("models.1.contxt_tokens", 1, "'models[1].contxt_tokens'; did you mean 'context_tokens'?"),
     "unknown capability": ("models.1.capabilities.tool", True, "'models[1].capabilities.tool'; did you mean 'tools'?"),

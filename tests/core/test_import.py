@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-OPTIONAL = {"numpy", "litellm", "openai", "opentelemetry.sdk", "sklearn", "matplotlib", "starlette", "uvicorn"}
+OPTIONAL = {"numpy", "litellm", "openai", "opentelemetry.sdk", "redis", "sklearn", "matplotlib", "starlette", "uvicorn"}
 FRAMEWORKS = {"langchain", "langchain_core", "langchain_taskrouter", "langgraph", "llama_index", "autogen_core"}
 
 ROUTE = """

@@ -9,9 +9,22 @@ from typing import Any
 from taskrouter import Decision, Outcome, Plan, ResponseView, Step, TaskProfile, ToolCall, Usage
 from taskrouter.config import ExecutionConfig, ModelConfig
 from taskrouter.decision import Board
-from taskrouter.execution import Engine, SilentObserver
-from taskrouter.execution.commands import Answered, CloseStream, Done, Emit, Ended, Failed, OpenStream, Read, Wait
-from taskrouter.ports import StepObserver
+from taskrouter.execution import Engine, Gate, SilentObserver
+from taskrouter.execution.commands import (
+    Answered,
+    Call,
+    CloseStream,
+    Done,
+    Emit,
+    Ended,
+    Failed,
+    OpenStream,
+    Read,
+    Reserve,
+    Reserved,
+    Wait,
+)
+from taskrouter.ports import Access, StepObserver, Wallet
 
 MODELS = ("first", "second", "third")
 
@@ -54,6 +67,10 @@ def engine(
     observer: StepObserver | None = None,
     pool: Mapping[str, ModelConfig] | None = None,
     expects_finish: bool = False,
+    unlimited: bool = False,
+    access: Access | None = None,
+    wallet: Wallet | None = None,
+    gate: Gate | None = None,
 ) -> Engine:
     return Engine(
         step=step or Step(messages=[{"role": "user", "content": "hello"}]),
@@ -64,6 +81,10 @@ def engine(
         rng=random.Random(0),
         started_s=0.0,
         expects_finish=expects_finish,
+        unlimited=unlimited,
+        access=access,
+        wallet=wallet,
+        gate=gate,
     )
 
 
@@ -110,6 +131,8 @@ class Play:
             return Done(self.now_s)
         if isinstance(command, CloseStream):
             return Done(self.now_s)
+        if isinstance(command, Reserve):
+            return Reserved(command.work(), self.now_s)
         self.now_s += 0.1
         return self._answer(command, next(self._script))
 
@@ -126,7 +149,11 @@ class Play:
 
     @property
     def called(self) -> list[str]:
-        return [c.model for c in self.commands if hasattr(c, "model")]
+        return [c.model for c in self.commands if isinstance(c, Call | OpenStream)]
+
+    @property
+    def endpoints(self) -> list[str]:
+        return [c.endpoint.id for c in self.commands if isinstance(c, Call | OpenStream)]
 
     @property
     def waits(self) -> list[float]:

@@ -212,6 +212,72 @@ async def test_an_async_stream_that_stalls_before_its_first_text_falls_back() ->
     assert stream.outcome.attempts[0].error_type == "timeout"
 
 
+async def test_an_async_stream_that_stalls_after_its_first_text_is_broken() -> None:
+    closed: list[bool] = []
+
+    async def stalled() -> AsyncIterator[Any]:
+        try:
+            yield chunk("half")
+            await asyncio.Event().wait()
+        finally:
+            closed.append(True)
+
+    stream = router(stall_timeout_s=0.02).arun_stream(STEP, lambda model: stalled())
+    assert await anext(stream) == chunk("half")
+    with pytest.raises(e.StreamBroken) as caught:
+        await anext(stream)
+    assert caught.value.partial.text == "half"
+    assert isinstance(caught.value.__cause__, TimeoutError)
+    assert closed == [True]
+
+
+def breaking() -> Iterator[Any]:
+    yield chunk("hal")
+    raise ConnectionError
+
+
+async def abreaking() -> AsyncIterator[Any]:
+    for piece in breaking():
+        yield piece
+
+
+async def agood() -> AsyncIterator[Any]:
+    for piece in HELLO:
+        yield piece
+
+
+async def test_a_stream_that_is_held_back_leaks_nothing_of_a_failed_model() -> None:
+    held = router(buffer_streams=True)
+    stream = held.run_stream(STEP, opened({"first": breaking, "second": lambda: iter(HELLO)}))
+    assert list(stream) == HELLO
+    astream = held.arun_stream(STEP, lambda model: abreaking() if model == "first" else agood())
+    assert [piece async for piece in astream] == HELLO
+    for outcome in (stream.outcome, astream.outcome):
+        assert outcome is not None
+        assert [a.status for a in outcome.attempts] == ["failed", "ok"]
+
+
+async def test_a_cancelled_reader_of_a_stream_that_is_held_back_closes_its_source() -> None:
+    events: list[str] = []
+    reading = asyncio.Event()
+
+    async def slow() -> AsyncIterator[Any]:
+        try:
+            yield chunk("hel")
+            reading.set()
+            await asyncio.Event().wait()
+        finally:
+            events.append("closed")
+
+    stream = router(buffer_streams=True).arun_stream(STEP, lambda model: slow())
+    task = asyncio.ensure_future(anext(stream))
+    await reading.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert events == ["closed"]
+
+
 async def test_closing_an_async_stream_early_closes_its_source() -> None:
     closed: list[bool] = []
 

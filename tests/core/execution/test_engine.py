@@ -13,8 +13,7 @@ from taskrouter import AllAttemptsFailedError, Attempt, ResponseView, Step, Tool
 from taskrouter import errors as e
 from taskrouter.config import ExecutionConfig
 from taskrouter.execution import SilentObserver
-from taskrouter.execution.commands import Call, CloseStream
-from taskrouter.execution.engine import Abandoned
+from taskrouter.execution.commands import Abandoned, Call, CloseStream, OpenStream, Read
 
 OPEN = ResponseView()
 ROLE = ResponseView()  # the empty chunk that only announces the role
@@ -249,6 +248,39 @@ def test_parallel_tool_calls_stay_apart_whatever_their_provider_counts(indices: 
     assert play.outcome is not None
     calls = {c.id: (c.name, c.arguments) for c in play.outcome.view.tool_calls}
     assert calls == {"1": ("a", '{"x": 1}'), "2": ("b", "{}")}
+
+
+def test_a_broken_stream_carries_tool_calls_and_usage_so_far() -> None:
+    begun = ResponseView(tool_calls=(ToolCall(name="weather", arguments='{"ci', id="c1", index=0),))
+    counted = ResponseView(usage=usage(100, 7))
+    with pytest.raises(e.StreamBroken) as caught:
+        Play(engine().stream(), [OPEN, begun, counted, ConnectionError()])
+    (half,) = caught.value.partial.tool_calls
+    assert (half.name, half.arguments) == ("weather", '{"ci')
+    assert caught.value.partial.usage == usage(100, 7)
+
+
+def test_between_chunks_a_stream_has_its_own_time() -> None:
+    settings = ExecutionConfig(first_token_timeout_s=7.0, stall_timeout_s=3.0)
+    play = Play(engine(settings=settings).stream(), [OPEN, ROLE, text("hi"), text("!", finish_reason="stop"), END])
+    times = [round(c.timeout_s, 1) for c in play.commands if isinstance(c, Read)]
+    assert times == [6.9, 6.8, 3.0, 3.0]
+    (opening,) = (c for c in play.commands if isinstance(c, OpenStream))
+    assert (opening.timeout_s, opening.stall_timeout_s) == (7.0, 3.0)
+
+
+def test_a_stream_that_never_pauses_still_ends_with_its_step() -> None:
+    settings = ExecutionConfig(step_timeout_s=0.55)
+    with pytest.raises(e.StreamBroken) as caught:
+        Play(engine(settings=settings).stream(), [OPEN, *[text("x")] * 99])
+    assert caught.value.partial.text == "xxxxx"
+    assert isinstance(caught.value.__cause__, e.Timeout)
+
+
+def test_a_failed_stream_is_retried_like_a_whole_answer() -> None:
+    script = [e.RateLimited("first", retry_after_s=2.0), OPEN, text("hi", finish_reason="stop"), END]
+    play = Play(engine().stream(), script)
+    assert (play.called, play.waits) == (["first", "first"], [2.0])
 
 
 _FAILURES = st.sampled_from(

@@ -50,9 +50,11 @@ class Recorder:
     def router(self, pool: list[dict[str, Any]] | None = None, **config: Any) -> Router:
         """A router that reports to this recorder, of two priced models unless a pool is given."""
         execution = {"backoff_base_s": 0.001, "retries": 0, **config.pop("execution", {})}
+        plugins = config.pop("plugins", ())
         return Router(
             pool or self.pool(),
             incumbent="first",
+            plugins=plugins,
             config={"execution": execution, **config},
             tracer_provider=self.tracers,
             meter_provider=self.meters,

@@ -171,7 +171,7 @@ def test_a_failure_of_ours_is_logged_with_its_place_and_without_its_words(caplog
     with caplog.at_level(logging.WARNING, "taskrouter"):
         plain(router(Tracers(BrokenTracer())))
     record = next(r for r in caplog.records if r.name == "taskrouter.observability")
-    assert record.getMessage().startswith(f"telemetry failed in visit_started: RuntimeError at {__file__}:")
+    assert record.getMessage().startswith(f"telemetry failed in _start_visit: RuntimeError at {__file__}:")
     assert record.exc_info is None
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
 
@@ -12,7 +15,7 @@ from opentelemetry.sdk.trace import sampling
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 from tests.core.observability.recorder import HELLO, STEP, Recorder, attributes, card, completion
 
-from taskrouter import AllAttemptsFailedError, Router, StepContext
+from taskrouter import AllAttemptsFailedError, Attempt, BudgetExceededError, Router, StepContext, hookimpl
 from taskrouter import Step as RouterStep
 from taskrouter.observability import names as n
 from taskrouter.observability.names import provider_name
@@ -338,6 +341,133 @@ def test_a_sampler_sees_at_the_start_what_was_decided(recorder: Recorder) -> Non
     assert seen["chat openai/first"][n.ATTEMPT_ROLE] == "primary"
 
 
+# --- deployments, hedges, and steps that were never called ------------------------------------------------------------
+
+
+def test_every_deployment_that_is_turned_to_has_a_span_and_is_no_fallback(recorder: Recorder) -> None:
+    deployments = [{"name": "a", "base_url": "http://127.0.0.1:8/v1"}, {"name": "b"}]
+    pool = [card("first", deployments=deployments), card("second")]
+    faults = [ConnectionError()]
+
+    def call(model: str) -> Any:
+        if faults:
+            raise faults.pop()
+        return completion()
+
+    recorder.router(pool).run(STEP, call)
+    assert recorder.tree() == ["route chat", *["route chat > chat openai/first"] * 2]
+    chats = sorted((s for s in recorder.spans if s.name.startswith("chat")), key=lambda s: s.start_time or 0)
+    by_name = {attributes(s)[n.ATTEMPT_DEPLOYMENT]: attributes(s) for s in chats}
+    assert {name: chat[n.SERVER_PORT] for name, chat in by_name.items()} == {"a": 8, "b": 9}
+    assert [attributes(s)[n.ATTEMPT_ROLE] for s in chats] == ["primary", "primary"]
+    assert [s.status.status_code for s in chats] == [StatusCode.ERROR, StatusCode.UNSET]
+    route = attributes(recorder.one("route chat"))
+    assert (route[n.OUTCOME_STATUS], route[n.FALLBACK_USED], route[n.OUTCOME_MODEL]) == ("ok", False, "first")
+    assert n.FALLBACKS not in recorder.points()
+
+
+def test_a_call_that_is_made_because_nothing_better_is_left_says_so(recorder: Recorder) -> None:
+    router = recorder.router([card("first")], health={"failures": 1})
+    with pytest.raises(AllAttemptsFailedError):
+        router.run(STEP, failing("first"))
+    router.run(STEP, failing())
+    assert [attributes(s).get(n.ATTEMPT_FORCED) for s in recorder.spans if s.name.startswith("chat")] == [None, True]
+
+
+def test_a_step_that_is_refused_before_its_first_call_is_an_exhausted_route(recorder: Recorder) -> None:
+    router = recorder.router()
+    decision = router.route(STEP)
+    with router.budget(usd=1e-9), pytest.raises(BudgetExceededError):
+        router.run(STEP, failing(), decision=decision)
+    assert recorder.tree() == ["route chat"]
+    route = recorder.one("route chat")
+    assert (route.status.status_code, route.status.description) == (StatusCode.ERROR, "exhausted")
+    assert attributes(route)[n.ATTEMPT_COUNT] == 0
+    assert attributes(route)[n.OUTCOME_STATUS] == "exhausted"
+
+
+def hedging(recorder: Recorder, *plugins: object) -> Router:
+    """A router that has seen the first model answer at once, and hedges what takes longer."""
+    router = recorder.router(execution={"hedge_quantile": 0.9}, plugins=plugins)
+    for _ in range(30):
+        router._health.admit("first", time.monotonic())
+        router._health.succeeded("first", time.monotonic(), latency_s=0.01)
+    return router
+
+
+def check_hedge(recorder: Recorder) -> None:
+    """The first call lost, its hedge won; both have a span in the right place, with their HTTP spans beneath."""
+    above = "agent > route chat > chat openai/"
+    assert sorted(recorder.tree()) == sorted(
+        ["agent", "agent > route chat", *(f"{above}{m}{call}" for m in ("first", "second") for call in ("", " > POST"))]
+    )
+    lost, won, route = (recorder.one(name) for name in ("chat openai/first", "chat openai/second", "route chat"))
+    assert [attributes(s)[n.ATTEMPT_ROLE] for s in (lost, won)] == ["primary", "hedge"]
+    assert [attributes(s)[n.ATTEMPT_OUTCOME] for s in (lost, won)] == ["cancelled", "ok"]
+    assert [attributes(s)[n.ATTEMPT_INDEX] for s in (lost, won)] == [1, 2]
+    assert all(s.status.status_code is StatusCode.UNSET for s in (lost, won, route))
+    found = attributes(route)
+    assert (found[n.OUTCOME_STATUS], found[n.OUTCOME_MODEL], found[n.ATTEMPT_COUNT]) == ("ok", "second", 2)
+    assert found[n.FALLBACK_USED] is False
+    assert found[n.COST_TOTAL] == pytest.approx(sum(attributes(s)[n.COST_AMOUNT] for s in (lost, won)))
+    assert n.FALLBACKS not in recorder.points()
+
+
+async def test_a_hedged_step_has_a_span_for_each_call(recorder: Recorder) -> None:
+    async def call(model: str) -> Any:
+        with recorder.span("POST"):
+            if model == "first":
+                await asyncio.Event().wait()
+            return completion()
+
+    with recorder.span("agent") as agent:
+        await hedging(recorder).arun(STEP, call)
+        assert get_current_span() is agent
+    check_hedge(recorder)
+
+
+def test_a_step_that_is_hedged_in_threads_has_a_span_for_each_call(recorder: Recorder) -> None:
+    release, finished = threading.Event(), threading.Event()
+
+    def call(model: str) -> Any:
+        with recorder.span("POST"):
+            if model == "first":
+                assert release.wait(60)
+        if model == "first":
+            finished.set()
+        return completion()
+
+    with recorder.span("agent") as agent:
+        hedging(recorder).run(STEP, call)
+        assert get_current_span() is agent
+    release.set()
+    assert finished.wait(60)
+    check_hedge(recorder)
+
+
+def test_a_first_call_that_fails_beside_its_hedge_is_an_error_in_its_own_span(recorder: Recorder) -> None:
+    both, booked = threading.Event(), threading.Event()
+
+    class Watch:
+        @hookimpl
+        def taskrouter_attempted(self, attempt: Attempt) -> None:
+            booked.set()
+
+    def call(model: str) -> Any:
+        if model == "second":
+            both.set()
+            assert booked.wait(60)
+            return completion()
+        assert both.wait(60)
+        raise Status(401)
+
+    hedging(recorder, Watch()).run(STEP, call)
+    first, second = recorder.one("chat openai/first"), recorder.one("chat openai/second")
+    assert (first.status.status_code, first.status.description) == (StatusCode.ERROR, "unauthenticated")
+    assert second.status.status_code is StatusCode.UNSET
+    assert attributes(recorder.one("route chat"))[n.OUTCOME_STATUS] == "ok"
+
+
 # --- the table of names ---------------------------------------------------------------------------------------------
 
 METRICS = {n.OPERATION_DURATION, n.USAGE_PER_CALL, n.DECISION_DURATION, n.DECISIONS, n.FALLBACKS, n.COST}
@@ -349,6 +479,10 @@ def test_every_name_is_in_the_table_and_every_entry_of_the_table_is_used(recorde
     router: Router = recorder.router()
     router.run(PLACED, failing("first", error=lambda: Status(429)))
     list(router.run_stream(PLACED, lambda model: iter(HELLO)))
+    deployed = recorder.router([card("first", deployments=[{"name": "eu"}])], health={"failures": 1})
+    for calls in (failing("first"), failing()):  # the second one is forced: the breaker is open
+        with suppress(AllAttemptsFailedError):
+            deployed.run(PLACED, calls)
     emitted = {key for span in recorder.spans for key in attributes(span)}
     points = recorder.points()
     labels = {key for found in points.values() for given, _ in found for key in given}

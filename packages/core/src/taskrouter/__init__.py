@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from taskrouter.budget import Budget
     from taskrouter.catalog import Capabilities, ModelCard, QualityPrior
     from taskrouter.config import RouterConfig
     from taskrouter.decision import Decision, Plan, Rejection, ScoredPlan
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from taskrouter.step import Step, StepContext
 
 _HOMES = {
+    "budget": ("Budget",),
     "catalog": ("Capabilities", "ModelCard", "QualityPrior"),
     "config": ("RouterConfig",),
     "decision": ("Decision", "Plan", "Rejection", "ScoredPlan"),
@@ -63,6 +65,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AllAttemptsFailedError",
     "Attempt",
+    "Budget",
     "BudgetExceededError",
     "Capabilities",
     "ConfigurationError",

@@ -94,6 +94,23 @@ class RouterSection(_Section):
     """Factor on the token estimate when it is compared with a context window (the estimate's error, p95)."""
 
 
+class DeploymentConfig(_Section):
+    """`[[models.deployments]]`: one place that serves a model. What is left out is as the model's table says."""
+
+    name: Name
+    """Tells it from the model's other deployments."""
+    model: Name | None = None
+    """LiteLLM-style model string there."""
+    backend: str | None = None
+    base_url: Annotated[str, AfterValidator(_http_url)] | None = None
+    api_key: SecretReference | None = None
+    region: Name | None = None
+    """Region that it serves from; constraints on regions hold for each deployment."""
+    quota_group: Name | None = None
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    """Share of the calls, relative to the other deployments."""
+
+
 class ModelConfig(ModelCard):
     """`[[models]]`: a model of the pool, how to reach it, and card fields that override the catalogue's."""
 
@@ -110,6 +127,18 @@ class ModelConfig(ModelCard):
     api_key: SecretReference | None = None
     params: dict[str, Any] = {}
     """Request parameters sent with every call, such as `temperature`."""
+    quota_group: Name | None = None
+    """Models that share one quota (an account, a key) share this name: a rate limit of one is one of all."""
+    deployments: tuple[DeploymentConfig, ...] = ()
+    """Several places that serve this model; calls are balanced over them. Without any, the model is its own."""
+
+    @field_validator("deployments")
+    @classmethod
+    def _deployments_differ(cls, deployments: tuple[DeploymentConfig, ...]) -> tuple[DeploymentConfig, ...]:
+        names = [deployment.name for deployment in deployments]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"deployment names must differ; given twice: {', '.join(map(repr, twice))}")
+        return deployments
 
     @model_validator(mode="before")
     @classmethod
@@ -117,6 +146,13 @@ class ModelConfig(ModelCard):
         if isinstance(data, Mapping) and not data.get("model") and isinstance(data.get("id"), str):
             return {**data, "model": data["id"]}
         return data
+
+    def at(self, deployment: DeploymentConfig) -> ModelConfig:
+        """Return the same model as one of its deployments serves it."""
+        said = {name: getattr(deployment, name) for name in deployment.model_fields_set - {"name", "weight", "region"}}
+        if deployment.region is not None:
+            said["regions"] = frozenset({deployment.region})
+        return self.model_copy(update={**said, "id": f"{self.id}@{deployment.name}", "deployments": ()})
 
     def secret(self) -> str | None:
         """Read the key from the environment.
@@ -160,6 +196,16 @@ class PolicyConfig(_Section):
     """`balanced`: steps of at least this complexity stay with the incumbent."""
     weights: Weights | None = None
     """`weighted`: the importance of each quantity."""
+    escalation: tuple[str, ...] = ()
+    """Models to try after a failure, in this order: those behind the failed one, then those before it, and no others.
+    Without it the incumbent comes first, then the rest by their score."""
+
+    @field_validator("escalation")
+    @classmethod
+    def _escalation_ends(cls, chain: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := sorted({model for model in chain if chain.count(model) > 1}):
+            raise ValueError(f"the chain loops: {', '.join(map(repr, twice))} stands in it more than once")
+        return chain
 
     @model_validator(mode="before")
     @classmethod
@@ -278,6 +324,8 @@ class ExecutionConfig(_Section):
     """Time allowed for one call."""
     first_token_timeout_s: Seconds = 30.0
     """Time allowed for the first meaningful chunk of a stream."""
+    stall_timeout_s: Seconds = 30.0
+    """Time allowed between two chunks of a stream."""
     step_timeout_s: Seconds | None = None
     """Time allowed for the whole step, retries and fallbacks included."""
     retries: Annotated[int, Field(ge=0, le=10)] = 1
@@ -288,6 +336,105 @@ class ExecutionConfig(_Section):
     backoff_max_s: Seconds = 8.0
     max_retry_after_s: Seconds = 10.0
     """A provider that asks for a longer pause is left for the next model; without a next one we wait as asked."""
+    hedge_quantile: Annotated[float, Field(ge=0.5, lt=1)] | None = None
+    """Call the next model too when an answer takes longer than this share of the model's recent answers did; the first
+    good one is taken and the other call cancelled. For whole answers, not for streams."""
+    buffer_streams: bool = False
+    """Hold a stream back until it is complete and has passed the checks of `[gates]`; then a failure can fall back to
+    the end, and no word reaches the reader before the last one has been written."""
+    balance: Literal["weighted", "least_latency"] = "weighted"
+    """How calls are spread over the deployments of a model."""
+    region: Name | None = None
+    """Region that deployments are preferred from."""
+
+
+Verdict = Literal["fail", "accept"]
+
+
+class GatesConfig(_Section):
+    """`[gates]`: which answers count as failed attempts. Empty answers and broken tool calls always do."""
+
+    refused: Verdict = "fail"
+    """The provider says that the model declined, or its content filter stopped the answer."""
+    truncated: Literal["fail", "accept", "auto"] = "auto"
+    """Plain text that was cut at the length limit. `auto`: a failure where the router makes the request and neither the
+    step nor the card asks for a limit; a caller's own client may have one that is meant."""
+    validator_error: Literal["fail", "accept", "raise"] = "fail"
+    """What it means that a validator itself raises. It is always logged."""
+
+
+class HealthConfig(_Section):
+    """`[health]`: when a model that fails is left alone for a while."""
+
+    enabled: bool = True
+    failures: Annotated[int, Field(ge=1)] = 5
+    """Failures in a row that open the circuit breaker."""
+    error_rate: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of failures within the window that opens it, ..."""
+    min_calls: Annotated[int, Field(ge=1)] = 10
+    """... from this many calls on."""
+    window_s: Seconds = 60.0
+    open_s: Seconds = 15.0
+    """How long it stays open; then one call is let through as a probe. Doubles with every probe that fails."""
+    max_open_s: Seconds = 300.0
+    down_s: Seconds = 300.0
+    """How long a model is left alone whose key is refused or that its provider does not know."""
+    slow_after_s: Seconds | None = None
+    """A model whose median latency within the window is above this counts as failing over: others come first."""
+
+
+class Limits(_Section):
+    """What may be used; at least one of them."""
+
+    usd: Annotated[float, Field(gt=0)] | None = None
+    """US dollars."""
+    tokens: Annotated[int, Field(gt=0)] | None = None
+    """Tokens, in and out together."""
+    steps: Annotated[int, Field(gt=0)] | None = None
+    """Steps: model calls of the agent, retries and fallbacks of one not counted again."""
+
+    @model_validator(mode="after")
+    def _some_limit(self) -> Self:
+        if self.usd is None and self.tokens is None and self.steps is None:
+            raise ValueError("give at least one limit: usd, tokens, steps")
+        return self
+
+
+class WindowedLimits(Limits):
+    """Limits that begin anew with every hour, day or month (UTC)."""
+
+    every: Literal["hour", "day", "month"] | None = None
+    """None: they never begin anew."""
+
+
+class BudgetConfig(_Section):
+    """`[budget]`: what steps may use together. All that apply hold at once."""
+
+    run: WindowedLimits | None = None
+    """For every run, by `StepContext.run_id`."""
+    session: WindowedLimits | None = None
+    """For every conversation, by `StepContext.session_id`."""
+    tenant: WindowedLimits | None = None
+    """For every tenant, by `StepContext.tenant`."""
+    tenants: dict[str, WindowedLimits] = {}
+    """For single tenants, in place of `tenant`."""
+    total: WindowedLimits | None = None
+    """For everything that goes through routers with the same state."""
+    output_margin: Annotated[float, Field(ge=1)] = 4.0
+    """Factor on the expected length of an answer when its price is reserved; a step's own limit takes its place."""
+    wait_s: Annotated[float, Field(ge=0, le=3600)] = 2.0
+    """How long a step waits for money that is only reserved by others, before it is refused."""
+
+
+class StateConfig(_Section):
+    """`[state]`: where breakers, budgets, learned tables and the ledger are kept."""
+
+    url: str = "memory:"
+    """`memory:`, `sqlite:///path`, `redis://host/0`, or `env:NAME` for one with a password."""
+    refresh_s: Annotated[float, Field(ge=0.05, le=3600)] = 1.0
+    """How often what other processes have written is read, and what is to be shared is written."""
+    namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "default"
+    """Routers of the same namespace share their state."""
 
 
 class TelemetryConfig(_Section):
@@ -308,6 +455,10 @@ class RouterConfig(_Section):
     rules: tuple[RuleConfig, ...] = ()
     profiling: ProfilingConfig = ProfilingConfig()
     execution: ExecutionConfig = ExecutionConfig()
+    gates: GatesConfig = GatesConfig()
+    health: HealthConfig = HealthConfig()
+    budget: BudgetConfig = BudgetConfig()
+    state: StateConfig = StateConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
 
     @field_validator("policy", mode="before")

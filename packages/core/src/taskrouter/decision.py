@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -29,13 +29,14 @@ class Plan:
 
 
 class ScorePart(NamedTuple):
-    """One term of a score: `contribution` is what it adds to the total."""
+    """One term of a score."""
 
     name: str
     value: float | None
     """The quantity in its own unit; None where it is unknown."""
     weight: float
-    contribution: float
+    contribution: float | None
+    """What it adds to the total; None where that cannot be told."""
 
 
 class QualityEstimate(NamedTuple):
@@ -55,7 +56,8 @@ class Rejection:
 
     model: str
     code: str
-    """Low-cardinality code: `context_window`, `tools`, `vision`, `json_schema`, `region`, `tags`, `rule`, ..."""
+    """Low-cardinality code: `context_window`, `tools`, `vision`, `json_schema`, `region`, `tags`, `rule`, ...; for a
+    model that is out for the moment `breaker_open`, `rate_limited`, `slow`, ..."""
     detail: str
     """The same for people, with the numbers."""
 
@@ -71,6 +73,8 @@ class ScoredPlan:
     latency_s: float | None
     carbon_g: float | None
     parts: tuple[ScorePart, ...] = ()
+    cached_tokens: int = 0
+    """Tokens of the prompt that the provider is expected to read from its cache; `cost_usd` counts on it."""
 
     @property
     def model(self) -> str:
@@ -91,20 +95,28 @@ class Board:
     order: Sequence[int]
     """Positions in the columns, best first."""
     parts: Sequence[tuple[ScorePart, ...]] = ()
+    cached_tokens: Mapping[str, int] | None = None
+    """Tokens of the prompt expected in the provider's cache, by model id."""
+    latency_s: Mapping[str, float] | None = None
+    """Latency as observed lately, seconds, by model id; it takes the place of the card's."""
 
     def rows(self, input_tokens: int, output_tokens: int) -> tuple[ScoredPlan, ...]:
         """The ranking for a call of that size, best first."""
-        return tuple(
-            ScoredPlan(
-                plan=Plan(models=(self.cards[i].id,)),
-                score=self.scores[i],
-                quality=self.quality[i],
-                cost_usd=self.cards[i].cost_usd(input_tokens, output_tokens),
-                latency_s=self.cards[i].latency_s(output_tokens),
-                carbon_g=self.cards[i].carbon_g(output_tokens),
-                parts=self.parts[i] if self.parts else (),
-            )
-            for i in self.order
+        return tuple(self._row(i, input_tokens, output_tokens) for i in self.order)
+
+    def _row(self, i: int, input_tokens: int, output_tokens: int) -> ScoredPlan:
+        card = self.cards[i]
+        cached = (self.cached_tokens or {}).get(card.id, 0)
+        observed = (self.latency_s or {}).get(card.id)
+        return ScoredPlan(
+            plan=Plan(models=(card.id,)),
+            score=self.scores[i],
+            quality=self.quality[i],
+            cost_usd=card.cost_usd(input_tokens, output_tokens, cached),
+            latency_s=card.latency_s(output_tokens) if observed is None else observed,
+            carbon_g=card.carbon_g(output_tokens),
+            parts=self.parts[i] if self.parts else (),
+            cached_tokens=cached,
         )
 
 
@@ -135,6 +147,8 @@ class Decision:
     """Time spent deciding."""
     rule: str | None = None
     """Name of the rule that matched last, if one did."""
+    regions: frozenset[str] | None = None
+    """Regions in which the step may be served; None: any."""
     board: Board = field(repr=False)
 
     @property
@@ -163,6 +177,7 @@ class Decision:
             "reason": self.reason,
             "detail": self.detail,
             "rule": self.rule,
+            "regions": None if self.regions is None else sorted(self.regions),
             "incumbent": self.incumbent,
             "fallbacks": list(self.fallbacks),
             "propensity": self.propensity,
@@ -209,6 +224,7 @@ def _row_dict(row: ScoredPlan) -> dict[str, Any]:
         "cost_usd": row.cost_usd,
         "latency_s": row.latency_s,
         "carbon_g": row.carbon_g,
+        "cached_tokens": row.cached_tokens,
         "parts": [part._asdict() for part in row.parts],
     }
 
@@ -229,12 +245,19 @@ def _explanation(decision: Decision) -> list[str]:
         f"policy    {decision.policy} ({decision.policy_version}){rule}, incumbent {decision.incumbent}, "
         f"propensity {decision.propensity:.2f}, decided in {decision.duration_s * 1e6:.0f} µs"
     )
+    if decision.regions is not None:
+        lines.append(f"regions   only {', '.join(sorted(decision.regions)) or 'none'}")
     lines.append("ranking")
     lines.extend(_row_line(number, row) for number, row in enumerate(decision.ranking, start=1))
     if decision.rejected:
         lines.append("rejected")
-        lines.extend(f"  {r.model}: {r.detail} ({r.code})" for r in decision.rejected)
+        lines.extend(_rejection_line(rejection, decision.fallbacks) for rejection in decision.rejected)
     return lines
+
+
+def _rejection_line(rejection: Rejection, fallbacks: Sequence[str]) -> str:
+    last = "; tried as a last resort" if rejection.model in fallbacks else ""
+    return f"  {rejection.model}: {rejection.detail} ({rejection.code}){last}"
 
 
 def _shortened(source: str) -> str:
@@ -246,6 +269,14 @@ def _shortened(source: str) -> str:
 def _row_line(number: int, row: ScoredPlan) -> str:
     quality = f"quality {row.quality.mean:.3f} ({_shortened(row.quality.source)})"
     cost = "cost unknown" if row.cost_usd is None else f"${row.cost_usd:.6f}"
+    if row.cached_tokens:
+        cost += f" with {row.cached_tokens:,} tokens cached"
     latency = "latency unknown" if row.latency_s is None else f"{row.latency_s:.2f} s"
-    parts = "".join(f", {p.name} {p.contribution:+.3f}" for p in row.parts)
+    parts = "".join(f", {_part(part)}" for part in row.parts)
     return f"  {number:>2}. {row.plan}  score {row.score:+.4f}  {quality}, {cost}, {latency}{parts}"
+
+
+def _part(part: ScorePart) -> str:
+    effect = "unknown" if part.contribution is None else f"{part.contribution:+.3f}"
+    saved = f" (saves ${part.value:.6f})" if part.name == "prompt_cache" and part.value is not None else ""
+    return f"{part.name} {effect}{saved}"

@@ -6,9 +6,10 @@
     ├ ExecutionError ─ ModelCallError(.model .status .retryable .retry_after_s)
     │                │  ├ RateLimited · Overloaded · ServerFailed · ConnectionFailed · Timeout
     │                │  ├ Unauthenticated · ModelNotFound · ContextOverflow · Refused · BadRequest
-    │                │  └ StreamBroken(.partial) · BadAnswer · LocalFailure
+    │                │  └ StreamBroken(.partial) · LocalFailure · BadAnswer ─ EmptyAnswer
     │                └ AllAttemptsFailedError(.attempts), also an ExceptionGroup
-    └ FeedbackError
+    ├ FeedbackError
+    └ StoreUnavailable
 
 Messages name what was wrong, where, and what to change. They never quote a prompt, an answer, a provider's text or a
 key: the provider's own exception is kept as ``__cause__`` for those who may look at it.
@@ -70,12 +71,29 @@ class NoEligibleModelError(RoutingError):
 
 
 class BudgetExceededError(RoutingError):
-    """The next call would exceed a budget; it was not sent."""
+    """The next call would exceed a budget; it was not sent.
 
-    def __init__(self, message: str, *, spent_usd: float, limit_usd: float) -> None:
+    Attributes:
+        limit: which limit it was: `usd`, `tokens`, `steps` or `deadline`.
+        budget: name of the budget.
+        spent_usd: US dollars that the budget has spent so far.
+        limit_usd: US dollars that it allows; infinite for a budget without such a limit.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        spent_usd: float = 0.0,
+        limit_usd: float = float("inf"),
+        limit: str = "usd",
+        budget: str = "",
+    ) -> None:
         super().__init__(message)
         self.spent_usd = spent_usd
         self.limit_usd = limit_usd
+        self.limit = limit
+        self.budget = budget
 
 
 class ExecutionError(TaskRouterError):
@@ -184,6 +202,12 @@ class BadAnswer(ModelCallError):  # noqa: N818
     kind, summary = "bad_answer", "gave no usable answer"
 
 
+class EmptyAnswer(BadAnswer):
+    """The call came back with nothing: no text, no tool call, or a stream that ended before its first word."""
+
+    kind, summary = "empty_answer", "gave an empty answer"
+
+
 class LocalFailure(ModelCallError):  # noqa: N818
     """The failure is on our side (a closed event loop, a bug in a client): it says nothing of the provider."""
 
@@ -233,6 +257,10 @@ class AllAttemptsFailedError(ExecutionError, ExceptionGroup[ModelCallError]):
 
 class FeedbackError(TaskRouterError):
     """A feedback could not be taken: an unknown decision, a score out of range."""
+
+
+class StoreUnavailable(TaskRouterError):  # noqa: N818 - a state of the world
+    """The state store cannot be reached at the moment, or was lost in the middle of an operation."""
 
 
 def _rebuild(cls: type[TaskRouterError], args: tuple[Any, ...], state: Mapping[str, Any]) -> TaskRouterError:

@@ -13,7 +13,7 @@ import pluggy
 from taskrouter.decision import Decision
 from taskrouter.errors import ModelCallError
 from taskrouter.outcome import Attempt, Outcome, OutcomeStatus, ResponseView, Role
-from taskrouter.ports import StepObserver
+from taskrouter.ports import Endpoint, StepObserver, VisitObserver
 
 logger = logging.getLogger("taskrouter.plugins")
 
@@ -58,18 +58,25 @@ class _AttemptEvents:
     def __init__(self, events: Events, decision: Decision, inner: StepObserver) -> None:
         self._events, self._decision, self._inner = events, decision, inner
 
-    def visit_started(self, model: str, role: Role, index: int) -> None:
-        self._inner.visit_started(model, role, index)
+    def visit_started(self, endpoint: Endpoint, role: Role, index: int) -> VisitObserver:
+        return _VisitEvents(self._events, self._decision, self._inner.visit_started(endpoint, role, index))
+
+    def step_ended(self, status: OutcomeStatus, attempts: Sequence[Attempt]) -> None:
+        self._inner.step_ended(status, attempts)
+
+
+class _VisitEvents:
+    """The same for one visit."""
+
+    def __init__(self, events: Events, decision: Decision, inner: VisitObserver) -> None:
+        self._events, self._decision, self._inner = events, decision, inner
 
     def attempt_ended(self, attempt: Attempt) -> None:
         self._inner.attempt_ended(attempt)
         self._events.attempted(self._decision, attempt)
 
-    def visit_ended(self, attempts: Sequence[Attempt], view: ResponseView | None, error: ModelCallError | None) -> None:
-        self._inner.visit_ended(attempts, view, error)
-
-    def step_ended(self, status: OutcomeStatus, attempts: Sequence[Attempt]) -> None:
-        self._inner.step_ended(status, attempts)
+    def ended(self, attempts: Sequence[Attempt], view: ResponseView | None, error: ModelCallError | None) -> None:
+        self._inner.ended(attempts, view, error)
 
     def attached(self) -> AbstractContextManager[object]:
         return self._inner.attached()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from taskrouter.decision import Decision
     from taskrouter.outcome import Attempt, Outcome
-    from taskrouter.ports import BackendFactory, Classifier, Demo, SelectorFactory
+    from taskrouter.ports import BackendFactory, Classifier, Demo, SelectorFactory, Validator
 
 PROJECT = "taskrouter"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -38,6 +38,11 @@ def taskrouter_selectors() -> Mapping[str, SelectorFactory]:  # type: ignore[emp
 @hookspec
 def taskrouter_backends() -> Mapping[str, BackendFactory]:  # type: ignore[empty-body]
     """Offer ways to call models by name; each is called without arguments when a model first needs it."""
+
+
+@hookspec
+def taskrouter_validators() -> Mapping[str, Validator]:  # type: ignore[empty-body]
+    """Offer checks of whole answers by name; an answer that does not pass one is a failed attempt."""
 
 
 @hookspec

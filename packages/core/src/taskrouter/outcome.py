@@ -75,6 +75,10 @@ class Attempt:
     model: str
     role: Role
     status: AttemptStatus
+    deployment: str | None = None
+    """Which deployment of the model was called, where it has several."""
+    forced: bool = False
+    """Whether its circuit breaker was open and it was called because nothing better was left."""
     error_type: str | None = None
     """The error's `kind`, where the attempt failed."""
     usage: Usage | None = None
@@ -87,6 +91,11 @@ class Attempt:
     """Backoff before this attempt, seconds."""
     served_model: str | None = None
     """The model that the provider says has answered."""
+
+    @property
+    def endpoint_id(self) -> str:
+        """The model's id, or `model@deployment`."""
+        return self.model if self.deployment is None else f"{self.model}@{self.deployment}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -109,7 +118,7 @@ class Outcome(Generic[R]):
     @property
     def model(self) -> str:
         """The model that answered; differs from `decision.model` after a fallback."""
-        return self.attempts[-1].model
+        return next((a.model for a in self.attempts if a.status == "ok"), self.attempts[-1].model)
 
     @property
     def text(self) -> str:
@@ -167,7 +176,9 @@ def attempt_dict(attempt: Attempt) -> Mapping[str, Any]:
     return {
         "index": attempt.index,
         "model": attempt.model,
+        "deployment": attempt.deployment,
         "role": attempt.role,
+        "forced": attempt.forced,
         "status": attempt.status,
         "error_type": attempt.error_type,
         "cost_usd": attempt.cost_usd,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from contextvars import Context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from taskrouter.catalog.card import ModelCard
+from taskrouter.catalog.card import ModelCard, WarmUp
 from taskrouter.config import ModelConfig, PolicyConfig
 from taskrouter.decision import QualityEstimate, ScorePart
-from taskrouter.errors import ModelCallError
+from taskrouter.errors import BudgetExceededError, ModelCallError
 from taskrouter.outcome import Attempt, OutcomeStatus, ResponseView, Role
 from taskrouter.profile import TaskProfile
 from taskrouter.step import Step, StepContext, StepView
@@ -42,6 +42,37 @@ class Classifier(Protocol):
         ...
 
 
+class Sidelined(NamedTuple):
+    """Why a model is left out of the choice at the moment; it may still be tried when everything else has failed."""
+
+    code: str
+    """Low-cardinality code: `breaker_open`, `probing`, `rate_limited`, `down`, `slow`."""
+    detail: str
+    """The same for people, with the numbers."""
+    until_s: float
+    """When it may be called again, on the caller's clock; the least bad of several is the one with the smallest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """What holds at the moment of a decision beside the cards. All mappings are by model id and may be partial."""
+
+    sidelined: Mapping[str, Sidelined] = field(default_factory=dict)
+    latency_s: Mapping[str, float] = field(default_factory=dict)
+    """Latency as observed lately, seconds; it takes the place of the card's."""
+    cached_tokens: Mapping[str, int] = field(default_factory=dict)
+    """Tokens of this prompt that the model's provider is expected to have in its prompt cache."""
+    cost_weight: float = 0.0
+    """Price on money, from 0 to infinity: rises as a budget runs out. A model loses this times its cost as a share of
+    the dearest eligible model's."""
+    latency_weight: float = 0.0
+    """The same for time, as a deadline comes near."""
+
+
+WELL = Conditions()
+"""Nothing to consider beside the cards."""
+
+
 @dataclass(frozen=True, slots=True)
 class Slate:
     """The eligible models of one step, as columns, for a selector to choose from."""
@@ -62,6 +93,8 @@ class Slate:
     incumbent_general: QualityEstimate
     whole_pool: bool
     """Whether no model was rejected: what follows from the pool and the task type alone may then be remembered."""
+    latency_s: Mapping[str, float] | None = None
+    """Latency as observed lately, seconds, by model id; for a model that is not in it, what its card says."""
 
 
 class Choice(NamedTuple):
@@ -124,6 +157,9 @@ class Backend(Protocol):
 
 BackendFactory: TypeAlias = Callable[[], Backend]
 
+Validator: TypeAlias = Callable[[Step, ResponseView], bool]
+"""A check of one's own on whole answers: true if the answer will do. It runs in the caller's thread, so it is fast."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoStage:
@@ -149,23 +185,15 @@ class Demo(Protocol):
         ...
 
 
-class StepObserver(Protocol):
-    """Watches one step being carried out. The engine calls it in order; it must not raise."""
-
-    def visit_started(self, model: str, role: Role, index: int) -> None:
-        """The engine turns to a model; same-model retries belong to one visit. `index` is the first attempt's."""
-        ...
+class VisitObserver(Protocol):
+    """Watches one endpoint being called, retries included. Visits of one step may overlap."""
 
     def attempt_ended(self, attempt: Attempt) -> None:
         """One call ended, well or badly."""
         ...
 
-    def visit_ended(self, attempts: Sequence[Attempt], view: ResponseView | None, error: ModelCallError | None) -> None:
-        """The engine leaves the model, with its answer or its last error (neither after a cancellation)."""
-        ...
-
-    def step_ended(self, status: OutcomeStatus, attempts: Sequence[Attempt]) -> None:
-        """The step is over. Called exactly once."""
+    def ended(self, attempts: Sequence[Attempt], view: ResponseView | None, error: ModelCallError | None) -> None:
+        """The engine leaves the endpoint, with its answer or its last error (neither after a cancellation)."""
         ...
 
     def attached(self) -> AbstractContextManager[object]:
@@ -173,5 +201,117 @@ class StepObserver(Protocol):
         ...
 
     def context(self) -> Context:
-        """Return a private context in which the visit's span is current, for stepping a stream."""
+        """Return a private context in which the visit's span is current, for a call that runs beside others."""
+        ...
+
+
+class StepObserver(Protocol):
+    """Watches one step being carried out. The engine calls it in order; it must not raise."""
+
+    def visit_started(self, endpoint: Endpoint, role: Role, index: int) -> VisitObserver:
+        """The engine turns to an endpoint. `index` is the first attempt's."""
+        ...
+
+    def step_ended(self, status: OutcomeStatus, attempts: Sequence[Attempt]) -> None:
+        """The step is over. Called exactly once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One place to call: a model, or one deployment of it."""
+
+    id: str
+    """The model's id, or `model@deployment`."""
+    model: str
+    deployment: str | None = None
+    quota_group: str | None = None
+    regions: frozenset[str] | None = None
+    weight: float = 1.0
+    warmup: WarmUp | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """Leave to call an endpoint."""
+
+    endpoint: Endpoint
+    probe: bool = False
+    """Whether this call finds out if the endpoint has recovered."""
+    forced: bool = False
+    """Whether it is called only because nothing better is left."""
+    note: str = ""
+    """Why it is forced."""
+
+
+class Access(Protocol):
+    """Knows which endpoints can be called now, and is told how calls went. Times are the driver's clock."""
+
+    def admit(
+        self, model: str, now_s: float, *, tried: Container[str] = (), regions: frozenset[str] | None = None
+    ) -> Admission | None:
+        """Choose a usable endpoint of a model that is not in `tried`; None: there is none."""
+        ...
+
+    def least_bad(
+        self, models: Sequence[str], now_s: float, *, tried: Container[str] = (), regions: frozenset[str] | None = None
+    ) -> Admission | None:
+        """Choose an endpoint although none is usable."""
+        ...
+
+    def succeeded(
+        self, endpoint_id: str, now_s: float, *, latency_s: float, first_token_s: float | None = None
+    ) -> None:
+        """A call was answered."""
+        ...
+
+    def failed(self, endpoint_id: str, error: ModelCallError, now_s: float, *, latency_s: float, probe: bool) -> None:
+        """A call failed; `probe` as in its admission."""
+        ...
+
+    def released(self, endpoint_id: str, now_s: float, *, probe: bool) -> None:
+        """A call, or the leave for one, was given up without a verdict; `probe` as in its admission."""
+        ...
+
+    def cold_start_s(self, endpoint_id: str, now_s: float) -> float:
+        """Seconds that waking the endpoint would add now."""
+        ...
+
+    def latency_s(self, model: str, quantile: float = 0.5) -> float | None:
+        """Latency of a model as observed lately; None with too few calls."""
+        ...
+
+
+class Refusal(NamedTuple):
+    """Why a call may not be made: it could exceed a budget."""
+
+    error: BudgetExceededError
+    may_pass: bool
+    """Whether it would fit once the calls under way have been settled."""
+
+
+class Wallet(Protocol):
+    """The budgets that one step draws on. Several of its calls may be open at once."""
+
+    blocking: bool
+    """Whether `reserve` may wait for another machine."""
+    deadline_at_s: float | None
+    """When the step must be over, on the driver's clock."""
+    wait_s: float
+    """How long a step may wait altogether for money that others have only set aside."""
+
+    def reserve(self, model: str) -> object | Refusal:
+        """Set aside the most that a call of the model may cost; return a handle to settle it by."""
+        ...
+
+    def settle(self, reservation: object, attempt: Attempt) -> None:
+        """Book what a call has cost in place of what was set aside."""
+        ...
+
+    def give_back(self, reservation: object) -> None:
+        """Release what was set aside for a call that was never made."""
+        ...
+
+    def overdue(self) -> BudgetExceededError:
+        """Say that the deadline has passed."""
         ...

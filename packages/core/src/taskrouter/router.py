@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import hashlib
 import json
@@ -16,9 +17,11 @@ from typing import Any, Self, TypeAlias, TypeVar
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
+from pluggy import PluginManager
 from pydantic import BaseModel
 
 from taskrouter import __version__
+from taskrouter.budget import Budget, Purse, StepWallet, affordable, pressure
 from taskrouter.catalog import Catalog
 from taskrouter.config import (
     ModelConfig,
@@ -28,10 +31,11 @@ from taskrouter.config import (
     validated,
 )
 from taskrouter.decision import Decision
-from taskrouter.errors import ConfigurationError, InvalidStepError, NoEligibleModelError
+from taskrouter.errors import ConfigurationError, InvalidStepError, NoEligibleModelError, TaskRouterError
 from taskrouter.events import Events
 from taskrouter.execution import (
     Engine,
+    Gate,
     RoutedAsyncStream,
     RoutedStream,
     SilentObserver,
@@ -43,15 +47,20 @@ from taskrouter.execution import (
 )
 from taskrouter.execution.callers import synchronous
 from taskrouter.execution.dispatch import Dispatcher
+from taskrouter.execution.warming import warmed
+from taskrouter.health import EndpointState, endpoints_of
+from taskrouter.keeping import RouterState
 from taskrouter.observability import Telemetry
 from taskrouter.outcome import Outcome, ResponseView
 from taskrouter.planning import Planner, make_selector
+from taskrouter.planning.prefix import PrefixMemory
 from taskrouter.plugins import load_plugins, offered, registered
 from taskrouter.policy import Eligibility, RuleSet
 from taskrouter.pool import Models, build_pool
-from taskrouter.ports import Classifier, Selector, StepObserver
+from taskrouter.ports import WELL, Classifier, Conditions, Selector, StepObserver, Validator
 from taskrouter.profiling import Profiler
 from taskrouter.schemas import SchemaCheck
+from taskrouter.sharing import TellingHealth
 from taskrouter.step import Step
 
 R = TypeVar("R")
@@ -71,6 +80,7 @@ class Router:
         policy: `safe` (default), `balanced`, `economy`, weights such as `{"quality": 1, "cost": 0.5}`, or a table.
         rules: what holds for some steps only; `RuleConfig`s or tables as in `[[rules]]`.
         plugins: further plugins beside the installed ones.
+        validators: checks of your own on whole answers, by name; one that returns false makes the attempt a failed one.
         config: everything else, in the shape of `taskrouter.toml`: `{"execution": {"timeout_s": 20}}`. What the
             arguments above say comes first.
         tracer_provider: where spans go; default: OpenTelemetry's global provider.
@@ -80,7 +90,7 @@ class Router:
         ConfigurationError: something of this is wrong; the message names it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the first three are named
         self,
         models: Models | None = None,
         incumbent: str | None = None,
@@ -88,6 +98,7 @@ class Router:
         *,
         rules: Sequence[RuleConfig | Mapping[str, Any]] | None = None,
         plugins: Sequence[object] = (),
+        validators: Mapping[str, Validator] | None = None,
         config: RouterConfig | Mapping[str, Any] | None = None,
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
@@ -99,11 +110,13 @@ class Router:
         self._incumbent = _incumbent(config.router.incumbent if incumbent is None else incumbent, self._models)
         self._execution = config.execution
         self._rng = random.Random(config.router.seed)
+        self._places = _places(self._pool)
 
         self._plugins = load_plugins(plugins)
         self._selector_factories = offered(registered(self._plugins, "taskrouter_selectors"), "policy")
         backends = offered(registered(self._plugins, "taskrouter_backends"), "backend")
-        self._dispatcher = Dispatcher(self._models, backends)
+        self._dispatcher = Dispatcher(self._places, backends)
+        self._gate = Gate(config.gates, _validators(self._plugins, validators))
         self._selectors: dict[PolicyConfig, Selector] = {}
         self._policy = config.policy if policy is None else PolicyConfig.of(policy)
         self._rule_configs = config.rules if rules is None else _rules(rules)
@@ -119,9 +132,20 @@ class Router:
         self._eligibility = Eligibility(self._pool, margin=config.router.margin)
         self._planner = Planner(self._pool, incumbent=list(self._models).index(self._incumbent))
         self._policy_version = _version(self._pool, self._incumbent, self._policy, self._rule_configs, profiling)
+        self._health = TellingHealth(
+            endpoints_of(self._pool),
+            config.health,
+            balance=config.execution.balance,
+            region=config.execution.region,
+            rng=self._rng,
+        )
+        self._prefixes = PrefixMemory()
+        self._caching = any(model.cached_input_usd_per_million is not None for model in self._pool)
+        self._state = RouterState(config.state, config.budget, self._health, margin=config.router.margin)
+        self._budgets = self._state.budgets
         self._telemetry = Telemetry(
             config.telemetry,
-            self._models,
+            {**self._models, **self._places},
             version=__version__,
             classifier=classifier.name,
             tracer_provider=tracer_provider,
@@ -163,7 +187,7 @@ class Router:
         return self._policy
 
     def route(self, step: Step, *, policy: PolicySpec | None = None, use: Sequence[str] | None = None) -> Decision:
-        """Decide where a step goes. Nothing is sent anywhere.
+        """Decide where a step goes. Nothing is sent anywhere and nothing is reserved.
 
         Args:
             step: the step.
@@ -172,6 +196,7 @@ class Router:
 
         Raises:
             NoEligibleModelError: no model can take the step; it lists why.
+            BudgetExceededError: no model that can take it fits into a budget that holds here.
             InvalidStepError: it is no `Step`, its task type is unknown, or a tool's schema is no JSON Schema.
         """
         started_s = time.perf_counter()
@@ -186,8 +211,14 @@ class Router:
         eligible, rejected = self._eligibility.check(profile, demands, max_cost_usd=effects.max_cost_usd)
         if not eligible:
             raise NoEligibleModelError(rejected)
+        purses = self._budgets.in_force(step.context)
+        if purses:
+            need = self._budgets.need(profile, self._models, _length_limits(step, self._models))
+            eligible, unpaid = affordable(purses, need, [model.id for model in self._pool], eligible, rejected)
+            rejected += unpaid
         config = PolicyConfig.of(policy) if policy is not None else effects.policy or self._policy
-        planned = self._planner.plan(profile, eligible, self._selector(config))
+        conditions = self._conditions(step, config, purses)
+        planned = self._planner.plan(profile, eligible, self._selector(config), conditions, config.escalation)
         decision = Decision(
             id=f"dec_{os.urandom(8).hex()}",
             context=step.context,
@@ -199,7 +230,8 @@ class Router:
             detail=planned.choice.detail,
             incumbent=self._incumbent,
             fallbacks=planned.fallbacks,
-            rejected=rejected,
+            rejected=rejected + planned.rejected,
+            regions=demands.regions,
             propensity=planned.choice.propensity,
             duration_s=time.perf_counter() - started_s,
             rule=effects.rule,
@@ -222,24 +254,24 @@ class Router:
             ExecutionError: no model answered.
         """
         calls = self._dispatcher.calls(step)
-        return self._answer(step, decision, calls.call, calls.view)
+        return self._answer(step, decision, calls.call, calls.view, own=True)
 
     async def acomplete(self, step: Step, *, decision: Decision | None = None) -> Outcome[Any]:
         """Do the same without blocking."""
         calls = self._dispatcher.calls(step)
-        return await self._aanswer(step, decision, calls.acall, calls.view)
+        return await self._aanswer(step, decision, calls.acall, calls.view, own=True)
 
     def stream(self, step: Step, *, decision: Decision | None = None) -> RoutedStream[Any]:
         """Decide, and stream the answer's native chunks. Nothing is sent before the first one is asked for."""
         calls = self._dispatcher.calls(step)
-        decision, engine, observer = self._prepare(step, decision, streamed=True, expects_finish=True)
-        return RoutedStream(decision, streamed(engine), calls.open, calls.view, observer, self._events.completed)
+        decision, engine = self._prepare(step, decision, streamed=True, own=True)
+        return RoutedStream(decision, streamed(engine), calls.open, calls.view, self._completing(step))
 
     def astream(self, step: Step, *, decision: Decision | None = None) -> RoutedAsyncStream[Any]:
         """Do the same without blocking: `async for chunk in router.astream(step)`."""
         calls = self._dispatcher.calls(step)
-        decision, engine, observer = self._prepare(step, decision, streamed=True, expects_finish=True)
-        return RoutedAsyncStream(decision, streamed(engine), calls.aopen, calls.view, observer, self._events.completed)
+        decision, engine = self._prepare(step, decision, streamed=True, own=True)
+        return RoutedAsyncStream(decision, streamed(engine), calls.aopen, calls.view, self._completing(step))
 
     # --- answering through the caller's clients -----------------------------------------------------------------
 
@@ -289,14 +321,13 @@ class Router:
         Chunks are held until the first meaningful one; until then every failure falls back, after it no model is
         switched and a failure raises `StreamBroken` with what had arrived.
         """
-        decision, engine, observer = self._prepare(step, decision, streamed=True)
+        decision, engine = self._prepare(step, decision, streamed=True)
         return RoutedStream(
             decision,
             streamed(engine),
             synchronous(open_stream, instead="arun_stream"),
             lambda _, chunk: view(chunk),
-            observer,
-            self._events.completed,
+            self._completing(step),
         )
 
     def arun_stream(
@@ -308,26 +339,82 @@ class Router:
         decision: Decision | None = None,
     ) -> RoutedAsyncStream[C]:
         """Do the same without blocking."""
-        decision, engine, observer = self._prepare(step, decision, streamed=True)
+        decision, engine = self._prepare(step, decision, streamed=True)
         return RoutedAsyncStream(
             decision,
             streamed(engine),
             lambda command: open_stream(command.model),
             lambda _, chunk: view(chunk),
-            observer,
-            self._events.completed,
+            self._completing(step),
         )
+
+    # --- budgets, feedback, health ------------------------------------------------------------------------------
+
+    def budget(
+        self,
+        *,
+        usd: float | None = None,
+        tokens: int | None = None,
+        deadline_s: float | None = None,
+        steps: int | None = None,
+        key: str | None = None,
+    ) -> Budget:
+        """Limit what the steps inside a `with` (or `async with`) block may use together.
+
+        What a call may cost at most is set aside before it is made and settled with what it did cost. When half of the
+        money is used, cheaper models gain in weight, ever more; when none fits, `BudgetExceededError` is raised before
+        the call. Budgets nest: the inner one and the outer one both hold. Parallel branches are safe.
+
+        Args:
+            usd: US dollars.
+            tokens: tokens, in and out together.
+            deadline_s: seconds from entering the block until everything must be over; no call begins after that, and
+                calls under way are given no longer.
+            steps: steps; retries and fallbacks of a step are not counted again.
+            key: a name. Blocks of the same key draw on the same amounts, in other processes too if `[state]` is shared.
+
+        Raises:
+            ConfigurationError: a limit is not above zero, or there is none.
+        """
+        return self._budgets.scope(usd=usd, tokens=tokens, steps=steps, deadline_s=deadline_s, key=key)
+
+    def feedback(self, decision_id: str, score: float, *, source: str = "user") -> None:
+        """Record how good the answer of a step was. When this returns, the record is kept as `[state]` promises.
+
+        Args:
+            decision_id: `outcome.decision_id`.
+            score: from 0, useless, to 1, just right.
+            source: who says so, such as `user`, `test`, `judge`.
+
+        Raises:
+            FeedbackError: the id is none of ours, the score is out of range, or the store cannot keep it now.
+        """
+        self._state.feedback(decision_id, score, source)
+
+    def health(self) -> tuple[EndpointState, ...]:
+        """Return how every endpoint of the pool is doing: circuit breaker, error rate, latency, calls under way."""
+        return self._health.states(time.monotonic())
+
+    def warm(self, *, timeout_s: float = 10.0) -> Mapping[str, float | TaskRouterError]:
+        """Import clients and connect to every endpoint, so that the first step does not wait for it.
+
+        Returns:
+            For every endpoint the seconds that it took, or what went wrong; nothing is raised.
+        """
+        return warmed(self._dispatcher, self._places.values(), timeout_s)
 
     # --- life cycle ---------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the synchronous clients of the backends."""
+        """Close the synchronous clients of the backends, write what state is not written, and close the store."""
         self._dispatcher.close()
+        self._state.close()
 
     async def aclose(self) -> None:
-        """Close the clients of the running event loop, and the synchronous ones."""
+        """Close the clients of the running event loop, and everything else."""
         await self._dispatcher.aclose()
         self._dispatcher.close()
+        await asyncio.to_thread(self._state.close)
 
     def __enter__(self) -> Self:
         return self
@@ -346,46 +433,95 @@ class Router:
 
     # --- parts --------------------------------------------------------------------------------------------------
 
-    def _answer(self, step: Step, decision: Decision | None, call: Callable[[Any], Any], view: View) -> Outcome[Any]:
-        _, engine, observer = self._prepare(step, decision, streamed=False)
-        outcome = drive(engine.answer(), call, view, observer)
-        self._events.completed(outcome)
+    def _answer(
+        self, step: Step, decision: Decision | None, call: Callable[[Any], Any], view: View, *, own: bool = False
+    ) -> Outcome[Any]:
+        _, engine = self._prepare(step, decision, own=own)
+        outcome = drive(engine.answer(), call, view)
+        self._complete(step, outcome)
         return outcome
 
     async def _aanswer(
-        self, step: Step, decision: Decision | None, call: Callable[[Any], Awaitable[Any]], view: View
+        self,
+        step: Step,
+        decision: Decision | None,
+        call: Callable[[Any], Awaitable[Any]],
+        view: View,
+        *,
+        own: bool = False,
     ) -> Outcome[Any]:
-        _, engine, observer = self._prepare(step, decision, streamed=False)
-        outcome = await drive_async(engine.answer(), call, view, observer)
-        self._events.completed(outcome)
+        _, engine = self._prepare(step, decision, own=own)
+        outcome = await drive_async(engine.answer(), call, view)
+        self._complete(step, outcome)
         return outcome
 
     def _prepare(
-        self, step: Step, decision: Decision | None, *, streamed: bool, expects_finish: bool = False
-    ) -> tuple[Decision, Engine, StepObserver]:
+        self, step: Step, decision: Decision | None, *, streamed: bool = False, own: bool = False
+    ) -> tuple[Decision, Engine]:
+        """Make the engine of a step; `own`: the router makes the requests itself, and knows what they ask for."""
         if decision is None:
             decision = self.route(step)
         else:
             self._check_decision(step, decision)
+        self._state.begin()
         observer: StepObserver = SilentObserver()
         if self._telemetry.listening:
             self._telemetry.decided(decision)
             observer = self._telemetry.step_trace(step, decision, streamed=streamed)
-        observer = self._events.observing(decision, observer)
         engine = Engine(
             step=step,
             decision=decision,
             cards=self._models,
             settings=self._execution,
-            observer=observer,
+            observer=self._events.observing(decision, observer),
             rng=self._rng,
             started_s=time.monotonic(),
-            expects_finish=expects_finish,
+            expects_finish=own,
+            unlimited=own and not _length_limits(step, self._models),
+            access=self._health,
+            wallet=self._wallet(step, decision),
+            gate=self._gate,
         )
-        return decision, engine, observer
+        return decision, engine
+
+    def _wallet(self, step: Step, decision: Decision) -> StepWallet | None:
+        purses = self._budgets.in_force(step.context)
+        if not purses:
+            return None
+        need = self._budgets.need(decision.profile, self._models, _length_limits(step, self._models))
+        return StepWallet(purses, need, wait_s=self._budgets.config.wait_s)
+
+    def _conditions(self, step: Step, policy: PolicyConfig, purses: Sequence[Purse]) -> Conditions:
+        """Return what holds at the moment beside the cards; mostly nothing."""
+        now_s = time.monotonic()
+        sidelined = self._health.sidelined(now_s)
+        cached = self._prefixes.expected(step, self._models, now_s) if self._caching else {}
+        money, hurry = pressure(purses) if purses else (0.0, 0.0)
+        timed = hurry > 0.0 or (policy.weights is not None and policy.weights.latency > 0.0)
+        if not (sidelined or cached or money or timed):
+            return WELL
+        return Conditions(
+            sidelined=sidelined,
+            latency_s=self._health.latencies_s() if timed else {},
+            cached_tokens=cached,
+            cost_weight=money,
+            latency_weight=hurry,
+        )
+
+    def _completing(self, step: Step) -> Callable[[Outcome[Any]], None]:
+        return lambda outcome: self._complete(step, outcome)
+
+    def _complete(self, step: Step, outcome: Outcome[Any]) -> None:
+        if self._caching:
+            answered = next(attempt for attempt in outcome.attempts if attempt.status == "ok")
+            self._prefixes.note(step, answered.model, answered.usage, time.monotonic())
+        self._events.completed(outcome)
 
     def _check_decision(self, step: Step, decision: Decision) -> None:
-        """Make sure of a decision that was made before: it may be another router's."""
+        """Make sure of a decision that was made before: it may be another router's, or have been changed since.
+
+        What a step may not be sent to, it may not be sent to as a fallback either.
+        """
         if not isinstance(step, Step):
             raise _no_step(step)
         if not isinstance(decision, Decision):
@@ -396,6 +532,10 @@ class Router:
                     f"decision: {_unknown('model', model, self._models, 'the pool has')}; "
                     "pass a decision of this router"
                 )
+        effects = self._rules.effects(step, decision.profile)
+        _, rejected = self._eligibility.check(decision.profile, effects.demands, max_cost_usd=effects.max_cost_usd)
+        if rejected and (barred := [r for r in rejected if r.model in (*decision.plan.models, *decision.fallbacks)]):
+            raise NoEligibleModelError(barred)
 
     def _selector(self, config: PolicyConfig, where: str = "policy") -> Selector:
         if config is self._policy and self._default_selector is not None:
@@ -425,6 +565,46 @@ class Router:
             self._known(sorted(rule.avoid), f"{where}.avoid")
             if rule.policy is not None:
                 self._selector(rule.policy, f"{where}.policy")
+                self._known(rule.policy.escalation, f"{where}.policy.escalation")
+        self._known(self._policy.escalation, "policy.escalation")
+
+
+def _places(pool: Iterable[ModelConfig]) -> dict[str, ModelConfig]:
+    """Return every endpoint of the pool by its id: the models, and their deployments."""
+    places: dict[str, ModelConfig] = {}
+    for model in pool:
+        at = [model.at(deployment) for deployment in model.deployments] or [model]
+        for place in at:
+            if place.id in places:
+                raise ConfigurationError(f"the endpoint {place.id!r} is there twice: rename a model or a deployment")
+            places[place.id] = place
+    return places
+
+
+def _validators(manager: PluginManager, given: Mapping[str, Validator] | None) -> dict[str, Validator]:
+    if given is not None and not isinstance(given, Mapping):
+        raise ConfigurationError(f"validators is a {type(given).__name__}; it must be a mapping from name to function")
+    for name, validator in (given or {}).items():
+        if not callable(validator):
+            raise ConfigurationError(f"validators[{name!r}] is a {type(validator).__name__}; it must be a function")
+    return offered([*registered(manager, "taskrouter_validators"), given or {}], "validator")
+
+
+_LENGTH_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+
+
+def _length_limits(step: Step, models: Mapping[str, ModelConfig]) -> dict[str, int]:
+    """Return the limits to an answer's length that requests of our own would carry, by model id."""
+    payload = step.payload if isinstance(step.payload, Mapping) else {}
+    asked = _limit(payload)
+    if asked is not None:
+        return dict.fromkeys(models, asked)
+    return {name: limit for name, model in models.items() if model.params and (limit := _limit(model.params))}
+
+
+def _limit(parameters: Mapping[str, Any]) -> int | None:
+    limits = (parameters.get(name) for name in _LENGTH_LIMITS)
+    return next((limit for limit in limits if isinstance(limit, int) and limit > 0), None)
 
 
 def _incumbent(wanted: str | None, models: Mapping[str, ModelConfig]) -> str:

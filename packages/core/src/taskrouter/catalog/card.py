@@ -43,6 +43,19 @@ class Capabilities(BaseModel):
     reasoning: bool | None = None
 
 
+class WarmUp(BaseModel):
+    """How a model wakes that sleeps when nobody calls it, as on serverless GPUs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    cold_start_s: Annotated[float, Field(gt=0)]
+    """What waking adds to the first answer, seconds."""
+    idle_s: Annotated[float, Field(gt=0)] = 300.0
+    """After how many seconds without a call it sleeps."""
+    ping: bool = False
+    """Whether `router.warm()` may wake it with a call of one token, which costs as much."""
+
+
 class ModelCard(BaseModel):
     """The facts about one model that decisions rest on.
 
@@ -75,6 +88,10 @@ class ModelCard(BaseModel):
     output_tokens_per_s: Annotated[float, Field(gt=0)] | None = None
     carbon_g_per_million_output: Annotated[float, Field(ge=0)] | None = None
     """Grams of CO2-equivalent per million output tokens."""
+    cache_ttl_s: Annotated[float, Field(gt=0)] | None = None
+    """How long the provider keeps a prompt prefix cached after its last use, seconds."""
+    warmup: WarmUp | None = None
+    """For models that are put to sleep when nobody calls them."""
     quality: dict[str, QualityPrior] = {}
     """Cited priors per task type, and `general` for any."""
     source: str = "user"

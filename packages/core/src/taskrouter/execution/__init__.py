@@ -2,12 +2,14 @@
 
 from taskrouter.execution.drivers import Pull, View, drive, drive_async
 from taskrouter.execution.engine import Engine
+from taskrouter.execution.gates import Gate
 from taskrouter.execution.observer import SilentObserver
 from taskrouter.execution.streams import RoutedAsyncStream, RoutedStream, streamed
 from taskrouter.execution.views import chat_completion_view
 
 __all__ = [
     "Engine",
+    "Gate",
     "Pull",
     "RoutedAsyncStream",
     "RoutedStream",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from taskrouter.catalog.card import ModelCard
@@ -20,7 +20,7 @@ from taskrouter.errors import (
     Unauthenticated,
 )
 from taskrouter.outcome import Attempt, AttemptStatus, ResponseView, Role, Usage
-from taskrouter.ports import StepObserver
+from taskrouter.ports import Access, Admission, Endpoint, StepObserver, VisitObserver, Wallet
 
 _UNPAID = (
     RateLimited,
@@ -36,15 +36,39 @@ _UNPAID = (
 
 
 @dataclass(slots=True)
+class Visit:
+    """An endpoint being called, retries included."""
+
+    endpoint: Endpoint
+    role: Role
+    observer: VisitObserver
+    attempts: list[Attempt] = field(default_factory=list)
+    view: ResponseView | None = None
+    """The answer, once there is one."""
+    error: ModelCallError | None = None
+    """The last failure."""
+
+    def end(self) -> None:
+        """Leave the endpoint."""
+        self.observer.ended(self.attempts, self.view, self.error)
+
+
+@dataclass(slots=True)
 class OpenAttempt:
     """A call under way."""
 
-    model: str
-    role: Role
+    visit: Visit
+    admission: Admission
     index: int
     started_s: float
     waited_s: float
+    reservation: object
     first_token_s: float | None = None
+
+    @property
+    def model(self) -> str:
+        """Id of the model."""
+        return self.visit.endpoint.model
 
 
 @dataclass(slots=True)
@@ -54,36 +78,60 @@ class Account:
     decision: Decision
     cards: Mapping[str, ModelCard]
     observer: StepObserver
+    access: Access
+    wallet: Wallet | None
     attempts: list[Attempt] = field(default_factory=list)
+    """In the order in which they ended."""
     errors: list[ModelCallError] = field(default_factory=list)
-    current: OpenAttempt | None = None
+    opened: int = 0
 
-    def open(self, model: str, role: Role, *, at_s: float, waited_s: float) -> OpenAttempt:
+    def visit(self, admission: Admission, role: Role | None = None) -> Visit:
+        """Book the start of a visit: primary with every deployment of the model that was decided for."""
+        endpoint = admission.endpoint
+        role = role or ("primary" if endpoint.model == self.decision.model else "fallback")
+        return Visit(endpoint, role, self.observer.visit_started(endpoint, role, index=self.opened + 1))
+
+    def open(
+        self, visit: Visit, admission: Admission, reservation: object, *, at_s: float, waited_s: float
+    ) -> OpenAttempt:
         """Book the start of a call."""
-        self.current = OpenAttempt(model, role, len(self.attempts) + 1, at_s, waited_s)
-        return self.current
+        self.opened += 1
+        return OpenAttempt(visit, admission, self.opened, at_s, waited_s, reservation)
 
-    def succeed(self, view: ResponseView, at_s: float) -> None:
+    def succeed(self, open_: OpenAttempt, view: ResponseView, at_s: float) -> None:
         """Book an answer, with the provider's token counts where it gave them."""
-        self._close("ok", at_s, view.usage or self._estimate(view), served_model=view.model)
+        open_.visit.view, open_.visit.error = view, None
+        self._close(open_, "ok", at_s, view.usage or self._estimate(view), served_model=view.model)
+        self.access.succeeded(
+            open_.visit.endpoint.id, at_s, latency_s=at_s - open_.started_s, first_token_s=open_.first_token_s
+        )
 
-    def fail(self, error: ModelCallError, at_s: float, view: ResponseView | None = None) -> None:
+    def fail(
+        self, open_: OpenAttempt, error: ModelCallError, at_s: float, view: ResponseView | None = None
+    ) -> ModelCallError:
         """Book a failure. What the provider turns away costs nothing, nor does what never left this machine; an answer
         or a part of one has been paid for.
         """
         self.errors.append(error)
+        open_.visit.error = error
         turned_away = isinstance(error, _UNPAID) or error.status is not None
         paid = view is not None or isinstance(error, Timeout) or not turned_away  # LiteLLM gives its timeouts a status
         usage = (view.usage if view else None) or (self._estimate(view) if paid else Usage())
-        self._close("failed", at_s, usage, error_type=error.kind, served_model=view.model if view else None)
+        served = view.model if view else None
+        self._close(open_, "failed", at_s, usage, error_type=error.kind, served_model=served)
+        latency_s = at_s - open_.started_s
+        self.access.failed(open_.visit.endpoint.id, error, at_s, latency_s=latency_s, probe=open_.admission.probe)
+        return error
 
-    def cancel(self, at_s: float, view: ResponseView | None = None) -> None:
-        """Book a call that the caller gave up: the provider has been asked, so its input is charged."""
-        self._close("cancelled", at_s, (view.usage if view else None) or self._estimate(view))
+    def cancel(self, open_: OpenAttempt, at_s: float, view: ResponseView | None = None) -> None:
+        """Book a call that was given up: the provider has been asked, so its input is charged."""
+        open_.visit.error = None
+        self._close(open_, "cancelled", at_s, (view.usage if view else None) or self._estimate(view))
+        self.access.released(open_.visit.endpoint.id, at_s, probe=open_.admission.probe)
 
-    def of_visit(self, first: int) -> Sequence[Attempt]:
-        """Return the attempts from index `first` on."""
-        return self.attempts[first - 1 :]
+    def in_order(self) -> tuple[Attempt, ...]:
+        """Return the attempts in the order in which they began."""
+        return tuple(sorted(self.attempts, key=lambda attempt: attempt.index))
 
     def _estimate(self, view: ResponseView | None) -> Usage:
         written = 0
@@ -93,6 +141,7 @@ class Account:
 
     def _close(
         self,
+        open_: OpenAttempt,
         status: AttemptStatus,
         at_s: float,
         usage: Usage,
@@ -100,23 +149,28 @@ class Account:
         error_type: str | None = None,
         served_model: str | None = None,
     ) -> None:
-        current, self.current = self.current, None
-        assert current is not None, "an attempt ends that never began"  # noqa: S101 - the engine's own invariant
-        card = self.cards[current.model]
+        visit = open_.visit
+        model = visit.endpoint.model
+        card = self.cards[model]
         free = status == "failed" and usage == Usage()
         cost = card.cost_usd(usage.input_tokens, usage.output_tokens, usage.cached_input_tokens)
         attempt = Attempt(
-            index=current.index,
-            model=current.model,
-            role=current.role,
+            index=open_.index,
+            model=model,
+            deployment=visit.endpoint.deployment,
+            role=visit.role,
             status=status,
+            forced=open_.admission.forced,
             error_type=error_type,
             usage=usage,
             cost_usd=0.0 if free else cost,
-            latency_s=at_s - current.started_s,
-            first_token_s=current.first_token_s,
-            waited_s=current.waited_s,
+            latency_s=at_s - open_.started_s,
+            first_token_s=open_.first_token_s,
+            waited_s=open_.waited_s,
             served_model=served_model,
         )
         self.attempts.append(attempt)
-        self.observer.attempt_ended(attempt)
+        visit.attempts.append(attempt)
+        if self.wallet is not None:
+            self.wallet.settle(open_.reservation, attempt)
+        visit.observer.attempt_ended(attempt)

@@ -6,37 +6,80 @@ waiting.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from taskrouter.errors import ModelCallError
 from taskrouter.outcome import ResponseView, Role
+from taskrouter.ports import Endpoint, Refusal, VisitObserver
+
+
+class Abandoned(BaseException):
+    """Thrown into the engine by a driver whose caller has gone: cancelled, interrupted, or no longer reading."""
+
+    def __init__(self, at_s: float) -> None:
+        super().__init__()
+        self.at_s = at_s
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class _ToEndpoint:
+    """What every call says, whole or streamed."""
+
+    endpoint: Endpoint
+    index: int
+    """The attempt's, from 1."""
+    role: Role
+    timeout_s: float
+    """Until the whole answer, or the first chunk of a stream."""
+    visit: VisitObserver = field(repr=False)
+
+    @property
+    def model(self) -> str:
+        """Id of the model."""
+        return self.endpoint.model
+
+
+@dataclass(frozen=True, slots=True)
+class Call(_ToEndpoint):
     """Call the model and wait for its whole answer."""
 
-    model: str
-    index: int
-    role: Role
-    timeout_s: float | None
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Make a call beside others; its end is heard of through `Await`."""
+
+    call: Call
 
 
 @dataclass(frozen=True, slots=True)
-class OpenStream:
+class Await:
+    """Wait until one of the calls that were started ends, but no longer than that."""
+
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Give up a call that was started."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream(_ToEndpoint):
     """Call the model and open a stream of its answer."""
 
-    model: str
-    index: int
-    role: Role
-    timeout_s: float | None
+    stall_timeout_s: float
+    """Between chunks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
     """Read the next chunk of the open stream."""
 
-    timeout_s: float | None
+    timeout_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +101,17 @@ class Wait:
     seconds: float
 
 
-Command: TypeAlias = Call | OpenStream | Read | CloseStream | Emit | Wait
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Set money aside; with a store on another machine this takes a round trip."""
+
+    work: Callable[[], object | Refusal] = field(repr=False)
+    undo: Callable[[object], None] = field(repr=False)
+    """Gives back what `work` has set aside, should its caller be gone by then."""
+    blocking: bool
+
+
+Command: TypeAlias = Call | Start | Await | Cancel | OpenStream | Read | CloseStream | Emit | Wait | Reserve
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +121,8 @@ class Answered:
     native: Any = field(repr=False)
     view: ResponseView
     at_s: float
+    index: int = 0
+    """Which call it was, of those that were started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +138,26 @@ class Failed:
 
     error: Exception = field(repr=False)
     at_s: float
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """The money is set aside, or refused."""
+
+    result: object | Refusal
+    at_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The stream is open or closed, the chunk was taken, or the wait is over."""
+    """The stream is open or closed, the chunk was taken, the call is started, or the wait is over."""
 
     at_s: float
 
 
-Event: TypeAlias = Answered | Ended | Failed | Done
+CallEnd: TypeAlias = Answered | Failed
+Event: TypeAlias = Answered | Ended | Failed | Reserved | Done
+
+Asked: TypeAlias = Generator[Command, Event, "Answered | ModelCallError"]
+"""One attempt being made, to its answer or its failure."""

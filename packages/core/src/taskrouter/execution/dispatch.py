@@ -18,7 +18,7 @@ class Dispatcher:
     """The backends of a pool.
 
     Args:
-        models: the pool by id.
+        models: the pool by model id, and deployments by endpoint id.
         factories: what the plugins offer, by name.
 
     Raises:
@@ -48,9 +48,10 @@ class Dispatcher:
                 self._backends[name] = self._factories[name]()
             return self._backends[name]
 
-    def model(self, model_id: str) -> ModelConfig:
-        """Return the card of that id."""
-        return self._models[model_id]
+    def place(self, endpoint_id: str) -> tuple[ModelConfig, Backend]:
+        """Return the card of an endpoint and the backend to call it through."""
+        model = self._models[endpoint_id]
+        return model, self.backend(model)
 
     def close(self) -> None:
         """Close the synchronous clients."""
@@ -71,27 +72,27 @@ class StepCalls:
 
     def call(self, command: Call) -> Any:
         """Call the model."""
-        model = self._dispatcher.model(command.model)
-        return self._dispatcher.backend(model).complete(model, self._step, command.timeout_s)
+        model, backend = self._dispatcher.place(command.endpoint.id)
+        return backend.complete(model, self._step, command.timeout_s)
 
     async def acall(self, command: Call) -> Any:
         """Call the model."""
-        model = self._dispatcher.model(command.model)
-        return await self._dispatcher.backend(model).acomplete(model, self._step, command.timeout_s)
+        model, backend = self._dispatcher.place(command.endpoint.id)
+        return await backend.acomplete(model, self._step, command.timeout_s)
 
     def open(self, command: OpenStream) -> Iterator[Any]:
-        """Open a stream."""
-        model = self._dispatcher.model(command.model)
-        return self._dispatcher.backend(model).stream(model, self._step, command.timeout_s)
+        """Open a stream. A synchronous read cannot be interrupted, so its client gets the smaller of both limits."""
+        model, backend = self._dispatcher.place(command.endpoint.id)
+        return backend.stream(model, self._step, min(command.timeout_s, command.stall_timeout_s))
 
     async def aopen(self, command: OpenStream) -> AsyncIterator[Any]:
-        """Open a stream."""
-        model = self._dispatcher.model(command.model)
-        return await self._dispatcher.backend(model).astream(model, self._step, command.timeout_s)
+        """Open a stream. The driver keeps both limits itself."""
+        model, backend = self._dispatcher.place(command.endpoint.id)
+        return await backend.astream(model, self._step, max(command.timeout_s, command.stall_timeout_s))
 
-    def view(self, model_id: str, native: Any) -> ResponseView:
-        """Read what the model's backend returned."""
-        return self._dispatcher.backend(self._dispatcher.model(model_id)).view(native)
+    def view(self, endpoint_id: str, native: Any) -> ResponseView:
+        """Read what the endpoint's backend returned."""
+        return self._dispatcher.place(endpoint_id)[1].view(native)
 
 
 def _backend_name(model: ModelConfig) -> str:

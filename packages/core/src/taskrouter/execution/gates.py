@@ -3,34 +3,120 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib import import_module
+from inspect import iscoroutinefunction
+from traceback import extract_tb
 from typing import Any
 
-from taskrouter.errors import BadAnswer, ModelCallError, Refused
+from taskrouter.config import GatesConfig
+from taskrouter.errors import BadAnswer, ConfigurationError, EmptyAnswer, ModelCallError, Refused
 from taskrouter.outcome import ResponseView, ToolCall
+from taskrouter.ports import Validator
 from taskrouter.step import Step, Tool
 
+logger = logging.getLogger("taskrouter.gates")
+
+_CUT = frozenset({"length", "max_tokens", "MAX_TOKENS"})
+"""Finish reasons of an answer that reached its length limit: OpenAI's and LiteLLM's, Anthropic's, Google's."""
+_DECLINED = frozenset({"content_filter", "refusal", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII"})
+"""Finish reasons of an answer that was declined, of the same."""
 _NOT_JSON = (ValueError, TypeError, RecursionError)
 
 
-def fault(view: ResponseView, step: Step, model: str) -> ModelCallError | None:
-    """Return what is wrong with a complete answer, or None.
+class Gate:
+    """Judges the answers of a router's steps.
 
-    It is wrong if it is refused or empty, calls a tool in a way that cannot be run, or breaks the response schema.
+    Args:
+        config: what counts as a failure.
+        validators: the user's own checks, by name.
+
+    Raises:
+        ConfigurationError: a validator is no function, or an asynchronous one: nobody would wait for its verdict.
     """
-    if view.refused or view.finish_reason == "content_filter":
-        return Refused(model)
-    if not (view.text or view.tool_calls):
-        return BadAnswer(model, detail="gave an empty answer")
-    detail: str | None = None
+
+    def __init__(self, config: GatesConfig | None = None, validators: Mapping[str, Validator] | None = None) -> None:
+        self._config = config or GatesConfig()
+        self._validators = dict(validators or {})
+        for name, validator in self._validators.items():
+            if not callable(validator) or iscoroutinefunction(validator):
+                kind = "an asynchronous function" if callable(validator) else f"a {type(validator).__name__}"
+                raise ConfigurationError(f"the validator {name!r} is {kind}; it must be a plain function")
+
+    def is_refusal(self, view: ResponseView) -> bool:
+        """Tell whether the provider says that the model, or its content filter, declined to answer."""
+        return view.refused or view.finish_reason in _DECLINED
+
+    def fault(self, view: ResponseView, step: Step, model: str, *, unlimited: bool = False) -> ModelCallError | None:
+        """Return what is wrong with a complete answer, or None.
+
+        Args:
+            view: the answer.
+            step: what was asked.
+            model: who answered.
+            unlimited: whether nobody has asked for a limit to its length, as far as the router can know.
+
+        Raises:
+            ConfigurationError: a validator raised, and `[gates] validator_error` is `raise`.
+        """
+        if self.is_refusal(view):
+            if self._config.refused == "fail":
+                return Refused(model)
+        elif not (view.text or view.tool_calls):
+            return EmptyAnswer(model)
+        elif detail := _wrong(view, step) or self._cut(view, unlimited):
+            return BadAnswer(model, detail=detail)
+        return self._rejected(view, step, model)
+
+    def _cut(self, view: ResponseView, unlimited: bool) -> str | None:
+        truncated = self._config.truncated
+        fails = truncated == "fail" or (truncated == "auto" and unlimited)
+        cut = fails and view.finish_reason in _CUT and not view.tool_calls
+        return "was cut off at its length limit" if cut else None
+
+    def _rejected(self, view: ResponseView, step: Step, model: str) -> ModelCallError | None:
+        for name, validator in self._validators.items():
+            try:
+                passed = validator(step, view)
+            except Exception as error:  # noqa: BLE001 - a validator is the user's code and may raise anything
+                self._log(name, error)
+                failed = self._raised(name, model, error)
+                if failed is not None:
+                    return failed
+                continue
+            if not passed:
+                return BadAnswer(model, detail=f"did not pass the validator {name!r}")
+        return None
+
+    def _log(self, name: str, error: Exception) -> None:
+        # Neither the error's text nor its traceback: a validator may quote the answer in them.
+        place = extract_tb(error.__traceback__)[-1]
+        logger.warning("the validator %r raised %s at %s:%s", name, type(error).__name__, place.filename, place.lineno)
+
+    def _raised(self, name: str, model: str, error: Exception) -> ModelCallError | None:
+        said = f"the validator {name!r} raised {type(error).__name__}"
+        match self._config.validator_error:
+            case "raise":
+                raise ConfigurationError(
+                    f"{said} on an answer of model {model!r}; mend it, or set gates.validator_error to 'fail' or "
+                    "'accept'"
+                ) from error
+            case "fail":
+                failed = BadAnswer(model, detail=f"could not be checked: {said}")
+                failed.__cause__ = error
+                return failed
+        return None
+
+
+def _wrong(view: ResponseView, step: Step) -> str | None:
     if not view.tool_calls:
-        detail = _wrong_text(view.text, step.response_schema)
-    elif step.tools:
-        offered = {tool["function"]["name"]: tool for tool in step.tools}
-        detail = next(filter(None, (_wrong_call(call, offered) for call in view.tool_calls)), None)
-    return BadAnswer(model, detail=detail) if detail else None
+        return _wrong_text(view.text, step.response_schema)
+    if not step.tools:
+        return None
+    offered = {tool["function"]["name"]: tool for tool in step.tools}
+    return next(filter(None, (_wrong_call(call, offered) for call in view.tool_calls)), None)
 
 
 def _wrong_text(text: str, schema: Mapping[str, Any] | None) -> str | None:

@@ -8,23 +8,18 @@ from contextvars import Context, copy_context
 
 from taskrouter.errors import ModelCallError
 from taskrouter.outcome import Attempt, OutcomeStatus, ResponseView, Role
+from taskrouter.ports import Endpoint, VisitObserver
 
 _NOTHING: AbstractContextManager[object] = nullcontext()
 
 
-class SilentObserver:
+class SilentVisit:
     """Does nothing; the base of observers that care about a part of what happens."""
-
-    def visit_started(self, model: str, role: Role, index: int) -> None:
-        """Ignore it."""
 
     def attempt_ended(self, attempt: Attempt) -> None:
         """Ignore it."""
 
-    def visit_ended(self, attempts: Sequence[Attempt], view: ResponseView | None, error: ModelCallError | None) -> None:
-        """Ignore it."""
-
-    def step_ended(self, status: OutcomeStatus, attempts: Sequence[Attempt]) -> None:
+    def ended(self, attempts: Sequence[Attempt], view: ResponseView | None, error: ModelCallError | None) -> None:
         """Ignore it."""
 
     def attached(self) -> AbstractContextManager[object]:
@@ -34,3 +29,17 @@ class SilentObserver:
     def context(self) -> Context:
         """Return a copy of the current context."""
         return copy_context()
+
+
+_SILENT = SilentVisit()
+
+
+class SilentObserver:
+    """Does nothing; the base of observers that care about a part of what happens."""
+
+    def visit_started(self, endpoint: Endpoint, role: Role, index: int) -> VisitObserver:
+        """Ignore the visit."""
+        return _SILENT
+
+    def step_ended(self, status: OutcomeStatus, attempts: Sequence[Attempt]) -> None:
+        """Ignore it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import aclosing, closing, suppress
 from contextvars import Context
@@ -14,6 +13,7 @@ from taskrouter.decision import Decision
 from taskrouter.execution.commands import (
     Answered,
     CloseStream,
+    Command,
     Done,
     Emit,
     Ended,
@@ -21,13 +21,11 @@ from taskrouter.execution.commands import (
     Failed,
     OpenStream,
     Read,
-    Wait,
 )
 from taskrouter.execution.context import in_context
-from taskrouter.execution.drivers import Pull, View, abandon, clock
+from taskrouter.execution.drivers import Pull, View, abandon, clock, obey, obey_async
 from taskrouter.execution.engine import Engine, Steps
 from taskrouter.outcome import Outcome
-from taskrouter.ports import StepObserver
 
 C = TypeVar("C")
 
@@ -80,11 +78,10 @@ class RoutedStream(_Accounted, Generic[C]):
         steps: Steps,
         call: Pull,
         view: View,
-        observer: StepObserver,
         completed: Callable[[Outcome[Any]], None],
     ) -> None:
         super().__init__(decision, completed)
-        self._chunks: Generator[C, None, None] = _relay(steps, _Source(call, view, observer), self._result)
+        self._chunks: Generator[C, None, None] = _relay(steps, _Source(call, view), self._result)
 
     def __iter__(self) -> Self:
         return self
@@ -112,8 +109,10 @@ def _relay(steps: Steps, source: _Source, result: _Result) -> Generator[Any, Non
                 if isinstance(command, Emit):
                     yield command.native
                     event = Done(clock())
-                else:
+                elif isinstance(command, Read):
                     event = source.obey(command)
+                else:
+                    event = obey(command) or source.obey(command)
         except StopIteration as stop:
             result.settle(stop.value)
         finally:
@@ -123,25 +122,26 @@ def _relay(steps: Steps, source: _Source, result: _Result) -> Generator[Any, Non
 class _Source:
     """The stream that is open at the moment, stepped inside a private context."""
 
-    def __init__(self, call: Pull, view: View, observer: StepObserver) -> None:
-        self._call, self._view, self._observer = call, view, observer
+    def __init__(self, call: Pull, view: View) -> None:
+        self._call, self._view = call, view
+        self._opened: Any = None
+        """What the client returned; its iterator may be another object, which cannot close the connection."""
         self._chunks: Iterator[Any] | None = None
         self._context = Context()
-        self._model = ""
+        self._endpoint_id = ""
 
-    def obey(self, command: object) -> Event:
+    def obey(self, command: Command) -> Event:
         try:
             match command:
                 case Read():
                     return self._read()
                 case OpenStream():
-                    self._model = command.model
-                    self._context = self._observer.context()
-                    self._chunks = iter(self._context.run(self._call, command))
+                    self._endpoint_id = command.endpoint.id
+                    self._context = command.visit.context()
+                    self._opened = self._context.run(self._call, command)
+                    self._chunks = iter(self._opened)
                 case CloseStream():
                     self.close()
-                case Wait():
-                    time.sleep(command.seconds)
             return Done(clock())
         except Exception as error:  # noqa: BLE001 - the engine classifies whatever a client raises
             return Failed(error, clock())
@@ -152,14 +152,16 @@ class _Source:
             native = self._context.run(next, self._chunks)
         except StopIteration:
             return Ended(clock())
-        return Answered(native, self._view(self._model, native), clock())
+        return Answered(native, self._view(self._endpoint_id, native), clock())
 
     def close(self) -> None:
-        chunks, self._chunks = self._chunks, None
-        close = getattr(chunks, "close", None)
-        if close is not None:
-            with suppress(Exception):  # the answer, or the failure, is settled: closing may not change it
-                self._context.run(close)
+        chunks, opened = self._chunks, self._opened
+        self._chunks = self._opened = None
+        for stream in (chunks,) if chunks is opened else (chunks, opened):
+            close = getattr(stream, "close", None)
+            if close is not None:
+                with suppress(Exception):  # the answer, or the failure, is settled: closing may not change it
+                    self._context.run(close)
 
 
 class RoutedAsyncStream(_Accounted, Generic[C]):
@@ -171,11 +173,10 @@ class RoutedAsyncStream(_Accounted, Generic[C]):
         steps: Steps,
         call: Pull,
         view: View,
-        observer: StepObserver,
         completed: Callable[[Outcome[Any]], None],
     ) -> None:
         super().__init__(decision, completed)
-        self._chunks: AsyncGenerator[C, None] = _relay_async(steps, _AsyncSource(call, view, observer), self._result)
+        self._chunks: AsyncGenerator[C, None] = _relay_async(steps, _AsyncSource(call, view), self._result)
 
     def __aiter__(self) -> Self:
         return self
@@ -203,8 +204,10 @@ async def _relay_async(steps: Steps, source: _AsyncSource, result: _Result) -> A
                 if isinstance(command, Emit):
                     yield command.native
                     event = Done(clock())
-                else:
+                elif isinstance(command, Read):
                     event = await source.obey(command)
+                else:
+                    event = await obey_async(command) or await source.obey(command)
         except StopIteration as stop:
             result.settle(stop.value)
         finally:
@@ -214,27 +217,27 @@ async def _relay_async(steps: Steps, source: _AsyncSource, result: _Result) -> A
 class _AsyncSource:
     """The stream that is open at the moment, stepped inside a private context."""
 
-    def __init__(self, call: Pull, view: View, observer: StepObserver) -> None:
-        self._call, self._view, self._observer = call, view, observer
+    def __init__(self, call: Pull, view: View) -> None:
+        self._call, self._view = call, view
+        self._opened: Any = None
         self._chunks: AsyncIterator[Any] | None = None
         self._context = Context()
-        self._model = ""
+        self._endpoint_id = ""
 
-    async def obey(self, command: object) -> Event:
+    async def obey(self, command: Command) -> Event:
         try:
             match command:
                 case Read():
                     async with asyncio.timeout(command.timeout_s):
                         return await self._read()
                 case OpenStream():
-                    self._model = command.model
-                    self._context = self._observer.context()
+                    self._endpoint_id = command.endpoint.id
+                    self._context = command.visit.context()
                     async with asyncio.timeout(command.timeout_s):
-                        self._chunks = aiter(await in_context(self._context, self._open(command)))
+                        self._opened = await in_context(self._context, self._open(command))
+                    self._chunks = aiter(self._opened)
                 case CloseStream():
                     await self.aclose()
-                case Wait():
-                    await asyncio.sleep(command.seconds)
             return Done(clock())
         except Exception as error:  # noqa: BLE001 - the engine classifies whatever a client raises
             return Failed(error, clock())
@@ -249,15 +252,16 @@ class _AsyncSource:
             native = await in_context(self._context, _next(self._chunks))
         except StopAsyncIteration:
             return Ended(clock())
-        return Answered(native, self._view(self._model, native), clock())
+        return Answered(native, self._view(self._endpoint_id, native), clock())
 
     async def aclose(self) -> None:
-        chunks, self._chunks = self._chunks, None
-        close = getattr(chunks, "aclose", None) or getattr(chunks, "close", None)
-        if close is None:
-            return
-        with suppress(Exception):  # the answer, or the failure, is settled: closing may not change it
-            await in_context(self._context, _closed(close))
+        chunks, opened = self._chunks, self._opened
+        self._chunks = self._opened = None
+        for stream in (chunks,) if chunks is opened else (chunks, opened):
+            close = getattr(stream, "aclose", None) or getattr(stream, "close", None)
+            if close is not None:
+                with suppress(Exception):  # the answer, or the failure, is settled: closing may not change it
+                    await in_context(self._context, _closed(close))
 
 
 async def _next(chunks: AsyncIterator[Any]) -> Any:

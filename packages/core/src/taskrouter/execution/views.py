@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from taskrouter.errors import LocalFailure
 from taskrouter.outcome import ResponseView, ToolCall, Usage
 
 
@@ -25,6 +26,13 @@ def chat_completion_view(native: Any) -> ResponseView:
         model=_get(native, "model") or None,
         response_id=_get(native, "id") or None,
         refused=bool(_get(message, "refusal")),
+    )
+
+
+def no_view(view: object, model: str) -> LocalFailure:
+    """Say that a caller's `view` returned something else."""
+    return LocalFailure(
+        model, detail=f"answered, but `view` gave a {type(view).__name__}: it must return a ResponseView"
     )
 
 

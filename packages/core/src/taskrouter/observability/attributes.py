@@ -11,6 +11,7 @@ from taskrouter.config import ModelConfig
 from taskrouter.decision import Decision
 from taskrouter.observability import names as n
 from taskrouter.outcome import Attempt, OutcomeStatus, ResponseView, Role, Usage, sum_cost_usd, sum_usage
+from taskrouter.ports import Endpoint
 from taskrouter.step import Step
 
 _PORTS = {"http": 80, "https": 443}
@@ -92,8 +93,7 @@ def route_end(
     if (cost := sum_cost_usd(booked)) is not None:
         attributes[n.COST_TOTAL] = cost
         attributes[n.COST_CURRENCY] = "USD"
-    if booked and booked[-1].status == "ok":
-        answered = booked[-1]
+    if answered := next((attempt for attempt in booked if attempt.status == "ok"), None):
         attributes[n.OUTCOME_MODEL] = answered.model
         attributes[n.OUTCOME_PROVIDER] = targets[answered.model].provider
         if (baseline := _baseline_usd(targets[decision.incumbent].card, answered.usage)) is not None:
@@ -108,9 +108,13 @@ def _baseline_usd(incumbent: ModelConfig, usage: Usage | None) -> float | None:
     return incumbent.cost_usd(usage.input_tokens, usage.output_tokens, usage.cached_input_tokens)
 
 
-def chat_start(target: Target, step: Step, role: Role, index: int, *, streamed: bool) -> dict[str, Any]:
+def chat_start(
+    target: Target, endpoint: Endpoint, step: Step, role: Role, index: int, *, streamed: bool
+) -> dict[str, Any]:
     """What is known of a call before it is made."""
     attributes = {**target.attributes, n.ATTEMPT_INDEX: index, n.ATTEMPT_ROLE: role}
+    if endpoint.deployment is not None:
+        attributes[n.ATTEMPT_DEPLOYMENT] = endpoint.deployment
     if streamed:
         attributes[n.GENAI_REQUEST_STREAM] = True
     if step.context.session_id is not None:
@@ -123,6 +127,8 @@ def chat_end(attempts: Sequence[Attempt], view: ResponseView | None) -> dict[str
     booked, last = tuple(attempts), attempts[-1]
     attributes: dict[str, Any] = {n.ATTEMPT_OUTCOME: last.status, n.ATTEMPT_RETRIES: len(booked) - 1}
     usage = sum_usage(booked)
+    if last.forced:
+        attributes[n.ATTEMPT_FORCED] = True
     if usage.input_tokens or usage.output_tokens:
         attributes[n.INPUT_TOKENS] = usage.input_tokens
         attributes[n.OUTPUT_TOKENS] = usage.output_tokens

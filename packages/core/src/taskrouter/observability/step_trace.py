@@ -1,4 +1,4 @@
-"""One step as spans: `route {task type}` with a `chat {model}` beneath it for every model that was turned to.
+"""One step as spans: `route {task type}` with a `chat {model}` beneath it for every endpoint that was turned to.
 
 What keeps viewers right: `gen_ai.*` stands on the attempts alone, so tokens are counted once; the route span is a
 chain; success leaves the status unset; a failed attempt is an error; the route is one only when nothing answered.
@@ -22,6 +22,7 @@ from taskrouter.observability.attributes import Target, chat_end, chat_start, ro
 from taskrouter.observability.guard import guarded
 from taskrouter.observability.instruments import Instruments
 from taskrouter.outcome import Attempt, OutcomeStatus, ResponseView, Role
+from taskrouter.ports import Endpoint
 from taskrouter.step import Step
 
 
@@ -32,7 +33,7 @@ class Outlet:
     tracer: Tracer
     instruments: Instruments
     targets: Mapping[str, Target]
-    """The pool by id."""
+    """The pool by model id, and deployments by endpoint id."""
     classifier: str
 
 
@@ -42,16 +43,42 @@ class StepTrace:
     def __init__(self, outlet: Outlet, step: Step, decision: Decision, *, streamed: bool) -> None:
         self._outlet, self._step, self._decision, self._streamed = outlet, step, decision, streamed
         self._started_ns = time.time_ns()
-        self._parent = self._current = otel_context.get_current()
+        self._parent = otel_context.get_current()
         self._route: Span | None = None
-        self._chat: Span | None = None
-        self._failure: ModelCallError | None = None
+        self._failures: dict[str, tuple[str, ModelCallError]] = {}
+        """By model id: the endpoint that was left last, and why."""
+
+    def visit_started(self, endpoint: Endpoint, role: Role, index: int) -> VisitTrace:
+        """Start the chat span, and the route span before the first one."""
+        visit = VisitTrace(self, endpoint, self._outlet, self._decision.profile.task_type, self._parent)
+        self._start_visit(visit, endpoint, role, index)
+        return visit
 
     @guarded
-    def visit_started(self, model: str, role: Role, index: int) -> None:
-        """Start the chat span, and the route span before the first one."""
+    def _start_visit(self, visit: VisitTrace, endpoint: Endpoint, role: Role, index: int) -> None:
+        outlet = self._outlet
+        target = outlet.targets[endpoint.id]
+        within = set_span_in_context(self._opened(), self._parent)
+        span = outlet.tracer.start_span(
+            f"chat {target.card.model}",
+            context=within,
+            kind=SpanKind.CLIENT,
+            attributes=chat_start(target, endpoint, self._step, role, index, streamed=self._streamed),
+        )
+        visit.begin(span, set_span_in_context(span, within))
+        if role != "hedge":
+            self._count_fallbacks(endpoint.model)
+
+    def _count_fallbacks(self, model: str) -> None:
+        """Count the models that this one is called instead of; another deployment of a model is no fallback."""
+        failures, self._failures = self._failures, {}
+        failures.pop(model, None)
+        for endpoint_id, failure in failures.values():
+            self._outlet.instruments.fell_back(self._outlet.targets[endpoint_id], failure)
+
+    def _opened(self) -> Span:
+        """Return the route span, started with the first visit."""
         outlet, decision = self._outlet, self._decision
-        target = outlet.targets[model]
         if self._route is None:
             self._route = outlet.tracer.start_span(
                 f"route {decision.profile.task_type}",
@@ -60,50 +87,61 @@ class StepTrace:
                 attributes=route_start(self._step, decision, outlet.targets, outlet.classifier),
                 start_time=self._started_ns,
             )
-        within = set_span_in_context(self._route, self._parent)
-        self._chat = outlet.tracer.start_span(
-            f"chat {target.card.model}",
-            context=within,
-            kind=SpanKind.CLIENT,
-            attributes=chat_start(target, self._step, role, index, streamed=self._streamed),
-        )
-        self._current = set_span_in_context(self._chat, within)
-        if self._failure is not None:
-            outlet.instruments.fell_back(outlet.targets[self._failure.model], self._failure)
+        return self._route
 
-    @guarded
-    def attempt_ended(self, attempt: Attempt) -> None:
-        """Record the call's metrics."""
-        outlet = self._outlet
-        outlet.instruments.attempted(attempt, outlet.targets[attempt.model], self._decision.profile.task_type)
-
-    @guarded
-    def visit_ended(self, attempts: Sequence[Attempt], view: ResponseView | None, error: ModelCallError | None) -> None:
-        """End the chat span."""
-        failed = error is not None and bool(attempts) and attempts[-1].status == "failed"
-        self._failure = error if failed else None
-        span, self._chat, self._current = self._chat, None, self._parent
-        if span is None:
-            return
-        try:
-            if span.is_recording() and attempts:
-                span.set_attributes(chat_end(attempts, view))
-                if self._failure is not None:
-                    _mark_failed(span, self._failure)
-        finally:
-            span.end()
+    def visit_failed(self, endpoint: Endpoint, error: ModelCallError) -> None:
+        """Remember why the next visit is made."""
+        self._failures[endpoint.model] = endpoint.id, error
 
     @guarded
     def step_ended(self, status: OutcomeStatus, attempts: Sequence[Attempt]) -> None:
         """End the route span."""
-        span = self._route
-        if span is None:
-            return
+        if self._route is None and status == "cancelled":
+            return  # nothing was ever called
+        span = self._opened()
         try:
             if span.is_recording():
                 span.set_attributes(route_end(self._decision, self._outlet.targets, status, attempts))
                 if status == "exhausted":
                     span.set_status(Status(StatusCode.ERROR, "exhausted"))
+        finally:
+            span.end()
+
+
+class VisitTrace:
+    """Observes one visit; see `ports.VisitObserver`."""
+
+    def __init__(
+        self, step: StepTrace, endpoint: Endpoint, outlet: Outlet, task_type: str, parent: otel_context.Context
+    ) -> None:
+        self._step, self._endpoint, self._outlet, self._task_type = step, endpoint, outlet, task_type
+        self._current = parent
+        self._chat: Span | None = None
+
+    def begin(self, chat: Span, current: otel_context.Context) -> None:
+        """Take over the span, and the context in which it is current."""
+        self._chat, self._current = chat, current
+
+    @guarded
+    def attempt_ended(self, attempt: Attempt) -> None:
+        """Record the call's metrics."""
+        outlet = self._outlet
+        outlet.instruments.attempted(attempt, outlet.targets[attempt.endpoint_id], self._task_type)
+
+    @guarded
+    def ended(self, attempts: Sequence[Attempt], view: ResponseView | None, error: ModelCallError | None) -> None:
+        """End the chat span."""
+        failed = error if error is not None and attempts and attempts[-1].status == "failed" else None
+        if failed is not None:
+            self._step.visit_failed(self._endpoint, failed)
+        span, self._chat = self._chat, None
+        if span is None:
+            return
+        try:
+            if span.is_recording() and attempts:
+                span.set_attributes(chat_end(attempts, view))
+                if failed is not None:
+                    _mark_failed(span, failed)
         finally:
             span.end()
 

@@ -21,7 +21,7 @@ class Telemetry:
 
     Args:
         config: the section `[telemetry]`.
-        models: the pool by id, for provider names and addresses.
+        models: everything that may be called, by endpoint id, for provider names and addresses.
         version: ours, for the instrumentation scope.
         classifier: name of the classifier, for the route span.
         tracer_provider: where spans go; default: the global one.

@@ -2,6 +2,7 @@
 
 from taskrouter.planning.checked import make_selector
 from taskrouter.planning.planner import Planner
+from taskrouter.planning.prefix import PrefixMemory
 from taskrouter.planning.quality import QualityModel
 
-__all__ = ["Planner", "QualityModel", "make_selector"]
+__all__ = ["Planner", "PrefixMemory", "QualityModel", "make_selector"]

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from taskrouter.catalog.card import GENERAL, ModelCard
-from taskrouter.decision import Board, Plan, QualityEstimate
+from taskrouter.decision import Board, Plan, QualityEstimate, Rejection
+from taskrouter.planning.caching import caches, choose
+from taskrouter.planning.pressure import press
 from taskrouter.planning.quality import Column, QualityModel
-from taskrouter.ports import Choice, Selector, Slate
+from taskrouter.planning.sidelines import Lineup, lineup, rescue
+from taskrouter.ports import WELL, Choice, Conditions, Selector, Slate
 from taskrouter.profile import TaskProfile
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(NamedTuple):
     """A plan, the ranking it came from, and the models to try after it."""
 
     plan: Plan
     fallbacks: tuple[str, ...]
     board: Board
     choice: Choice
+    rejected: tuple[Rejection, ...] = ()
+    """Eligible models that are sidelined at the moment; they end the fallbacks."""
 
 
 class Planner:
@@ -43,30 +47,95 @@ class Planner:
         self._output_rates = array("d", [0.0 if rate is None else rate[1] for rate in rates])
         self._unpriced = tuple(position for position, rate in enumerate(rates) if rate is None)
 
-    def plan(self, profile: TaskProfile, eligible: tuple[int, ...], selector: Selector) -> Planned:
-        """Choose among the models at the positions `eligible`; there is at least one."""
-        column = self._quality.column(profile.task_type)
-        slate = self._slate(profile, eligible, column)
+    def plan(
+        self,
+        profile: TaskProfile,
+        eligible: tuple[int, ...],
+        selector: Selector,
+        conditions: Conditions = WELL,
+        escalation: Sequence[str] = (),
+    ) -> Planned:
+        """Choose among the models at the positions `eligible`; there is at least one.
+
+        Args:
+            profile: what the step is.
+            eligible: positions in the pool.
+            selector: the policy.
+            conditions: what holds at the moment; `WELL` itself takes the short way.
+            escalation: the only models to fall back to, in this order: those behind the chosen one, then those before
+                it. Without it the incumbent comes first, then the others by score.
+        """
+        if conditions is not WELL or escalation:
+            return self._plan_under(conditions, profile, eligible, selector, escalation)
+        slate = self._slate(profile, eligible, self._quality.column(profile.task_type))
         choice = selector.choose(slate)
+        order, ranked = self._ranked(choice, eligible)
+        board = Board(cards=slate.cards, quality=slate.quality, scores=choice.scores, order=order, parts=choice.parts)
+        return Planned(Plan(models=(ranked[0],)), self._fallbacks(ranked), board, choice)
+
+    def _plan_under(
+        self,
+        conditions: Conditions,
+        profile: TaskProfile,
+        eligible: tuple[int, ...],
+        selector: Selector,
+        escalation: Sequence[str],
+    ) -> Planned:
+        line = lineup(self._ids, eligible, conditions.sidelined)
+        # A decision is kept and looked at later, when what it was made from may have changed: it has its own copy.
+        observed = dict(conditions.latency_s) or None
+        slate = self._slate(profile, line.standing, self._quality.column(profile.task_type), observed)
+        cached = caches(slate, conditions.cached_tokens)
+        if cached:
+            slate, choice = choose(selector, slate, cached)
+        else:
+            choice = selector.choose(slate)
+        choice = press(choice, slate, conditions)
+        order, ranked = self._ranked(choice, line.standing)
+        if line.rescued is not None:
+            choice = rescue(choice, ranked[0], line.rescued, len(eligible))
+        board = Board(
+            cards=slate.cards,
+            quality=slate.quality,
+            scores=choice.scores,
+            order=order,
+            parts=choice.parts,
+            cached_tokens={slate.cards[i].id: cache.tokens for i, cache in cached.items()} if cached else None,
+            latency_s=observed,
+        )
+        fallbacks = _escalated(ranked, line, escalation) if escalation else (*self._fallbacks(ranked), *line.aside)
+        return Planned(Plan(models=(ranked[0],)), fallbacks, board, choice, line.rejected)
+
+    def _ranked(self, choice: Choice, positions: tuple[int, ...]) -> tuple[list[int], list[str]]:
         scores = choice.scores
         order = sorted(range(len(scores)), key=scores.__getitem__, reverse=True)
-        names = self._ids if len(eligible) == len(self._ids) else [self._ids[i] for i in eligible]
-        chosen, *ids = [names[position] for position in order]
+        names = self._ids if len(positions) == len(self._ids) else [self._ids[i] for i in positions]
+        return order, [names[position] for position in order]
+
+    def _fallbacks(self, ranked: Sequence[str]) -> tuple[str, ...]:
+        _, *ids = ranked
         incumbent = self._ids[self._incumbent]
         if incumbent in ids:  # what works today is the best bet when the choice fails
             ids.remove(incumbent)
             ids.insert(0, incumbent)
-        board = Board(cards=slate.cards, quality=slate.quality, scores=scores, order=order, parts=choice.parts)
-        return Planned(Plan(models=(chosen,)), tuple(ids), board, choice)
+        return tuple(ids)
 
-    def _slate(self, profile: TaskProfile, eligible: tuple[int, ...], column: Column) -> Slate:
+    def _slate(
+        self,
+        profile: TaskProfile,
+        eligible: tuple[int, ...],
+        column: Column,
+        observed_latency_s: Mapping[str, float] | None = None,
+    ) -> Slate:
         costs = self._costs(profile.input_tokens, profile.output_tokens)
         cards: Sequence[ModelCard] = self._cards
         quality: Sequence[QualityEstimate] = column.estimates
         losses: Sequence[float] = column.losses
         general: Sequence[QualityEstimate] = self._general
         whole = len(eligible) == len(cards)
+        incumbent: int | None = self._incumbent
         if not whole:
+            incumbent = eligible.index(self._incumbent) if self._incumbent in eligible else None
             cards = [cards[i] for i in eligible]
             quality = [quality[i] for i in eligible]
             losses = [losses[i] for i in eligible]
@@ -79,10 +148,11 @@ class Planner:
             general=general,
             losses=losses,
             costs=costs,
-            incumbent=eligible.index(self._incumbent) if self._incumbent in eligible else None,
+            incumbent=incumbent,
             incumbent_quality=column.estimates[self._incumbent],
             incumbent_general=self._general[self._incumbent],
             whole_pool=whole,
+            latency_s=observed_latency_s,
         )
 
     def _costs(self, input_tokens: int, output_tokens: int) -> list[float | None]:
@@ -93,6 +163,16 @@ class Planner:
         for position in self._unpriced:
             costs[position] = None
         return costs
+
+
+def _escalated(ranked: Sequence[str], line: Lineup, chain: Sequence[str]) -> tuple[str, ...]:
+    """Order the chain from the chosen model on and around; what is sidelined goes to its end."""
+    chosen = ranked[0]
+    if chosen in chain:
+        at = chain.index(chosen)
+        chain = (*chain[at + 1 :], *chain[:at])
+    able = frozenset(ranked[1:])
+    return (*(model for model in chain if model in able), *(model for model in line.aside if model in chain))
 
 
 def _rates(card: ModelCard) -> tuple[float, float] | None:

@@ -120,17 +120,26 @@ class Weighted:
         output_tokens = slate.profile.output_tokens
         columns = [
             _costs("cost", weights.cost, slate.costs),
-            _costs("latency", weights.latency, [card.latency_s(output_tokens) for card in slate.cards]),
+            _costs("latency", weights.latency, latencies(slate)),
             _costs("carbon", weights.carbon, [card.carbon_g(output_tokens) for card in slate.cards]),
         ]
         parts = [
             (ScorePart("quality", quality.mean, weights.quality, weights.quality * quality.mean), *terms)
             for quality, *terms in zip(slate.quality, *columns, strict=True)
         ]
-        scores = [sum(part.contribution for part in row) for row in parts]
+        scores = [sum(part.contribution or 0.0 for part in row) for row in parts]
         best = max(range(len(scores)), key=scores.__getitem__)
-        leading = max(parts[best], key=lambda part: abs(part.contribution))
+        leading = max(parts[best], key=lambda part: abs(part.contribution or 0.0))
         return Choice(scores, "best_weighted", f"it has the best weighted sum; {leading.name} weighs most in it", parts)
+
+
+def latencies(slate: Slate) -> list[float | None]:
+    """Return the expected seconds of each model: as observed lately, else by its card, else None."""
+    output_tokens = slate.profile.output_tokens
+    observed = slate.latency_s
+    if observed is None:
+        return [card.latency_s(output_tokens) for card in slate.cards]
+    return [observed[card.id] if card.id in observed else card.latency_s(output_tokens) for card in slate.cards]
 
 
 def _costs(name: str, weight: float, values: Sequence[float | None]) -> list[ScorePart]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from inspect import isawaitable
 from typing import Any
@@ -33,7 +35,7 @@ class LiteLLMBackend:
     async def acomplete(self, model: ModelConfig, step: Step, timeout_s: float | None) -> Any:
         """Call the model; return a `ModelResponse`."""
         await self._enter_loop()
-        return await _litellm().acompletion(**_request(model, step, timeout_s, stream=False))
+        return await _litellm().acompletion(**_request(model, step, _rounded_up(timeout_s), stream=False))
 
     def stream(self, model: ModelConfig, step: Step, timeout_s: float | None) -> Iterator[Any]:
         """Open a stream of `ModelResponseStream` chunks."""
@@ -42,7 +44,12 @@ class LiteLLMBackend:
     async def astream(self, model: ModelConfig, step: Step, timeout_s: float | None) -> AsyncIterator[Any]:
         """Open a stream of `ModelResponseStream` chunks."""
         await self._enter_loop()
-        return _awhole(await _litellm().acompletion(**_request(model, step, timeout_s, stream=True)))
+        return _awhole(await _litellm().acompletion(**_request(model, step, _rounded_up(timeout_s), stream=True)))
+
+    def warm(self, model: ModelConfig, timeout_s: float) -> None:
+        """Import LiteLLM, which takes seconds. It connects with the first call."""
+        del model, timeout_s
+        _litellm()
 
     def view(self, native: Any) -> ResponseView:
         """Read a completion or a chunk."""
@@ -126,7 +133,7 @@ def _request(model: ModelConfig, step: Step, timeout_s: float | None, *, stream:
     request = chat_completion_request(model, step, stream=stream)
     request["model"] = model.model
     # The engine retries: two layers of retries multiply.
-    request |= {"timeout": timeout_s, "max_retries": 0, "num_retries": 0}
+    request |= {"max_retries": 0, "num_retries": 0}
     if (key := model.secret()) is not None:
         request["api_key"] = key
     if model.base_url is not None:
@@ -134,7 +141,32 @@ def _request(model: ModelConfig, step: Step, timeout_s: float | None, *, stream:
         request.setdefault("api_key", "none")
         if "/" not in model.model:
             request["model"] = f"openai/{model.model}"
+    of_openai = str(request["model"]).startswith("openai/") and timeout_s is not None
+    request["timeout"] = _nameless()(timeout_s) if of_openai else timeout_s
     return request
+
+
+def _rounded_up(timeout_s: float | None) -> float | None:
+    """Return the next power of two: LiteLLM makes a client, with connections of its own, for every time limit that it
+    is given, and under a deadline no two are alike. In async code the driver keeps the exact limit.
+    """
+    return None if timeout_s is None else 2.0 ** math.ceil(math.log2(max(timeout_s, 0.001)))
+
+
+@cache
+def _nameless() -> Any:
+    """Return a class of time limits that all have the same text.
+
+    LiteLLM files its clients under the text of their limit. For the protocol of OpenAI every request carries its own,
+    so one client can serve them all; other protocols may use the client's, so they get plain numbers.
+    """
+    httpx: Any = import_module("httpx")
+
+    class TimeLimit(httpx.Timeout):  # type: ignore[misc] # a class of a module that is imported when it is needed
+        def __repr__(self) -> str:
+            return "TimeLimit()"
+
+    return TimeLimit
 
 
 def _litellm() -> Any:

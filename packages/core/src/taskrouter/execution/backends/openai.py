@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,16 @@ if TYPE_CHECKING:
 
 
 class OpenAIBackend:
-    """Calls models through `openai.OpenAI`, with one client per model (and event loop), and no retries of its own."""
+    """Calls models through `openai.OpenAI`, with no retries of its own.
+
+    Each model has a client; all of them, in sync code or in one event loop, share one pool of connections: making a
+    pool takes tens of milliseconds, and a model that is called for the first time may be called because another failed.
+    """
 
     def __init__(self) -> None:
-        self._clients: dict[str, OpenAI] = {}
+        self._clients: _Clients | None = None
         self._lock = threading.Lock()
-        self._async_clients: PerLoop[AsyncOpenAI] = PerLoop(_aclose)
+        self._async_clients: PerLoop[_AsyncClients] = PerLoop(_AsyncClients.aclose)
 
     def complete(self, model: ModelConfig, step: Step, timeout_s: float | None) -> Any:
         """Call the model; return a `ChatCompletion`."""
@@ -35,7 +40,7 @@ class OpenAIBackend:
 
     async def acomplete(self, model: ModelConfig, step: Step, timeout_s: float | None) -> Any:
         """Call the model; return a `ChatCompletion`."""
-        client = await self._async_clients.get(model.id, lambda: _sdk().AsyncOpenAI(**_client_options(model)))
+        client = await self._async_client(model)
         request = chat_completion_request(model, step, stream=False)
         answer = await client.chat.completions.create(model=_name(model), timeout=timeout_s, **request)
         return _checked(answer, model)
@@ -50,12 +55,18 @@ class OpenAIBackend:
 
     async def astream(self, model: ModelConfig, step: Step, timeout_s: float | None) -> AsyncIterator[Any]:
         """Open a stream of `ChatCompletionChunk`s."""
-        client = await self._async_clients.get(model.id, lambda: _sdk().AsyncOpenAI(**_client_options(model)))
+        client = await self._async_client(model)
         request = chat_completion_request(model, step, stream=True)
         opened: AsyncIterator[Any] = await client.chat.completions.create(
             model=_name(model), timeout=timeout_s, **request
         )
         return opened
+
+    def warm(self, model: ModelConfig, timeout_s: float) -> None:
+        """Import the SDK and connect. Any answer will do: a server without a list of models is connected to as well."""
+        client = self._client(model)
+        with suppress(_sdk().APIStatusError):
+            client.with_options(timeout=timeout_s).models.list()
 
     def view(self, native: Any) -> ResponseView:
         """Read a completion or a chunk."""
@@ -64,9 +75,9 @@ class OpenAIBackend:
     def close(self) -> None:
         """Close the synchronous clients."""
         with self._lock:
-            clients, self._clients = self._clients, {}
-        for client in clients.values():
-            client.close()
+            clients, self._clients = self._clients, None
+        if clients is not None:
+            clients.close()
 
     async def aclose(self) -> None:
         """Close the clients of the running event loop."""
@@ -74,14 +85,50 @@ class OpenAIBackend:
 
     def _client(self, model: ModelConfig) -> OpenAI:
         with self._lock:
-            client = self._clients.get(model.id)
-            if client is None:
-                client = self._clients[model.id] = _sdk().OpenAI(**_client_options(model))
+            if self._clients is None:
+                self._clients = _Clients()
+            return self._clients.of(model)
+
+    async def _async_client(self, model: ModelConfig) -> AsyncOpenAI:
+        return (await self._async_clients.get("clients", _AsyncClients)).of(model)
+
+
+class _Clients:
+    """The synchronous clients by model, over one pool of connections."""
+
+    def __init__(self) -> None:
+        self._pool = _sdk().DefaultHttpxClient()
+        self._made: dict[str, OpenAI] = {}
+
+    def of(self, model: ModelConfig) -> OpenAI:
+        client = self._made.get(model.id)
+        if client is None:
+            client = self._made[model.id] = _sdk().OpenAI(http_client=self._pool, **_client_options(model))
         return client
 
+    def close(self) -> None:
+        self._pool.close()
 
-async def _aclose(client: AsyncOpenAI) -> None:
-    await client.close()
+    def __del__(self) -> None:  # as the SDK's own pools do: a router that is dropped leaves no connections behind
+        with suppress(Exception):
+            self._pool.close()
+
+
+class _AsyncClients:
+    """The clients of one event loop by model, over one pool of connections."""
+
+    def __init__(self) -> None:
+        self._pool = _sdk().DefaultAsyncHttpxClient()
+        self._made: dict[str, AsyncOpenAI] = {}
+
+    def of(self, model: ModelConfig) -> AsyncOpenAI:
+        client = self._made.get(model.id)
+        if client is None:
+            client = self._made[model.id] = _sdk().AsyncOpenAI(http_client=self._pool, **_client_options(model))
+        return client
+
+    async def aclose(self) -> None:
+        await self._pool.aclose()
 
 
 def _checked(answer: Any, model: ModelConfig) -> Any:

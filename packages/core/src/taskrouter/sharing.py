@@ -1,0 +1,174 @@
+"""Telling other processes what this one has learned of the moment, and hearing it from them, behind the calls.
+
+The decision path reads what is here in memory; a thread exchanges it with the store, every `refresh_s` and at once when
+a call has failed, for that may have opened a breaker.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from taskrouter.budget import BudgetBook
+from taskrouter.errors import ModelCallError, StoreUnavailable
+from taskrouter.health import Health, Notice
+from taskrouter.state import forks
+from taskrouter.state.store import Entry, StateStore
+
+logger = logging.getLogger("taskrouter.state")
+
+BREAKERS = "breakers"
+"""The store's space for what every process should know of endpoints."""
+SHORTEST_S = 0.02
+"""Pause between two exchanges, however often something happens: failures come in swarms."""
+
+
+class Sharing:
+    """Exchanges breakers and budgets with a shared store.
+
+    Args:
+        store: where other processes look too. At the end of the program it is closed.
+        health: what this process knows of endpoints.
+        budgets: what it has used of shared budgets.
+        refresh_s: seconds between two exchanges.
+    """
+
+    def __init__(self, store: StateStore, health: Health, budgets: BudgetBook, *, refresh_s: float) -> None:
+        self._store, self._health, self._budgets, self._refresh_s = store, health, budgets, refresh_s
+        self._stopped = False
+        self._rest()
+        forks.watch(self)
+
+    def _rest(self) -> None:
+        self._wake = threading.Event()
+        self._starting = threading.Lock()
+        self._exchanging = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._pid: int | None = None
+        """The process that the thread runs in."""
+
+    def before_fork(self) -> None:
+        """Do nothing: what a child takes over is made anew there."""
+
+    def after_fork_in_parent(self) -> None:
+        """Do nothing."""
+
+    def after_fork_in_child(self) -> None:
+        """Be as before the beginning: the thread has stayed with the parent, and it may have held any lock."""
+        self._rest()
+
+    def begin(self) -> None:
+        """Start the thread, once in every process. It makes the first exchange at once."""
+        if self._pid == os.getpid():
+            return
+        with self._starting:
+            if self._pid == os.getpid() or self._stopped:
+                return
+            self._pid = os.getpid()
+            wake = self._wake
+            work = (weakref.ref(self, lambda _: wake.set()), wake, self._refresh_s)
+            self._thread = threading.Thread(
+                target=_exchange_until_gone, args=work, name="taskrouter-state", daemon=True
+            )
+            self._thread.start()
+            # After the store was opened, so that this runs before what the store itself does at exit.
+            farewell = partial(_last_words, weakref.ref(self))
+            atexit.register(farewell)
+            weakref.finalize(self, atexit.unregister, farewell).atexit = False
+
+    def wake(self) -> None:
+        """Exchange soon: something has changed that others should know."""
+        self._wake.set()
+
+    def exchange(self) -> None:
+        """Write what has changed here, read what has changed elsewhere. A store that is away is no failure."""
+        with self._exchanging:
+            try:
+                now_s, epoch_s = time.monotonic(), time.time()
+                if changes := self._health.changes(now_s, epoch_s):
+                    self._store.put(BREAKERS, {key: _entry(notice) for key, notice in changes.items()})
+                self._health.adopt(self._store.entries(BREAKERS), now_s, epoch_s)
+                self._budgets.synchronise()
+            except StoreUnavailable as error:
+                logger.debug("the store could not be reached: %s", error)
+            except Exception:  # the thread must live: without it budgets and breakers would silently part
+                logger.warning("exchanging state with the %s store failed", self._store.name, exc_info=True)
+
+    def stop(self, *, close: bool = False) -> None:
+        """Write what is left and end the thread; `close` the store too."""
+        with self._starting:
+            began, self._stopped = self._pid == os.getpid(), True
+        self._wake.set()
+        if began:
+            self.exchange()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(_PATIENCE_S)
+        if close:
+            self._store.close()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it has been stopped."""
+        return self._stopped
+
+
+_PATIENCE_S = 2.0
+"""How long a program that ends waits for an exchange under way."""
+
+
+class TellingHealth(Health):
+    """A health record that says when something may have changed that others should know at once."""
+
+    tell: Callable[[], None] | None = None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        forks.watch(self)
+
+    def before_fork(self) -> None:
+        """Come to rest."""
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Go on with a copy."""
+        self._lock.release()
+
+    def failed(
+        self, endpoint_id: str, error: ModelCallError, now_s: float, *, latency_s: float, probe: bool = True
+    ) -> None:
+        """A call failed."""
+        super().failed(endpoint_id, error, now_s, latency_s=latency_s, probe=probe)
+        if self.tell is not None:
+            self.tell()
+
+
+def _entry(notice: Notice | None) -> Entry | None:
+    return None if notice is None else Entry(value=notice.value, expires_at_s=notice.expires_at_s)
+
+
+def _exchange_until_gone(reference: weakref.ref[Sharing], wake: threading.Event, refresh_s: float) -> None:
+    while True:
+        sharing = reference()
+        if sharing is None or sharing.stopped:
+            return
+        sharing.exchange()
+        del sharing  # while it waits, the thread must not keep the router alive
+        time.sleep(SHORTEST_S)
+        wake.wait(refresh_s - SHORTEST_S)
+        wake.clear()
+
+
+def _last_words(reference: weakref.ref[Sharing]) -> None:
+    if (sharing := reference()) is not None and not sharing.stopped:
+        sharing.stop(close=True)
