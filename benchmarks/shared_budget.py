@@ -1,10 +1,10 @@
 """Proof that processes which share a budget keep it, also while the store that they share goes away.
 
-    python benchmarks/shared_budget.py [--processes 8] [--limit 1.00] [--json]
+    python benchmarks/shared_budget.py [--processes 8] [--limit 1.00] [--outage killed] [--json]
 
 Processes of their own share one real redis-server and one budget, and call a simulator over HTTP until each of them is
-refused. Three runs: all is well; redis-server is killed in the middle and started again with nothing in it; it hangs in
-the middle. Every run checks that
+refused. Several runs: all is well; redis-server is killed in the middle and started again with nothing in it, also when
+most is spent, and also so fast that hardly anybody notices; it hangs in the middle. Every run checks that
 
 - what was really spent, by the attempts of all processes and by the simulator's own count of tokens, is at most the
   limit plus the declared error: what single calls have cost above what was reserved for them (`output_margin` is 1
@@ -48,7 +48,25 @@ MODELS = ("steady", "fragile")
 USD_PER_MILLION = {"input": 1.0, "output": 5.0}
 MARGIN = 1.35
 """`router.margin`, which is on the estimate of the input."""
-OUTAGES = ("none", "killed", "hanging")
+
+
+class Outage(NamedTuple):
+    """What happens to redis-server."""
+
+    said: str
+    kills: bool = False
+    from_share: float = 0.3
+    """How much of the budget is spent when it goes."""
+    away_s: float = 3.0
+
+
+OUTAGES = {
+    "none": Outage("is there"),
+    "killed": Outage("is killed and comes back empty", kills=True),
+    "late": Outage("is killed when most is spent, and comes back empty", kills=True, from_share=0.8, away_s=1.0),
+    "brief": Outage("is killed and comes back empty at once", kills=True, from_share=0.8, away_s=0.0),
+    "hanging": Outage("hangs"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,21 +243,24 @@ class Result:
             f"{len(self.lost)} steps were lost, the first: {self.lost[:1]}": bool(self.lost),
             f"warnings by process: {self.warnings}": max(self.warnings) > most_warnings,
             f"the breaker was known to all after {self.breaker_s:.2f} s": self.breaker_s > REFRESH_S + MARGIN_S,
-            "the outage was over before anything was spent in it": self.phases_usd.get("during", 1.0) <= 0.0,
+            "nothing was spent while redis-server was away": self.outage not in ("none", "brief")
+            and not self.phases_usd.get("during"),
         }
         return [said for said, failed in checks.items() if failed]
 
 
-def run(outage: str, *, processes: int, limit_usd: float, away_s: float = 3.0, from_share: float = 0.3) -> Result:
+def run(outage: str, *, processes: int, limit_usd: float, away_s: float | None = None) -> Result:
     """Let processes spend a budget together.
 
     Args:
-        outage: `none`, `killed` or `hanging`.
+        outage: one of `OUTAGES`.
         processes: how many.
         limit_usd: the budget, US dollars.
         away_s: how long redis-server is away, seconds.
-        from_share: how much of the budget is spent when it goes.
     """
+    what = OUTAGES[outage]
+    if away_s is not None:
+        what = what._replace(away_s=away_s)
     began_s = time.monotonic()
     models = [
         {"id": name, **{f"{kind}_usd_per_million": usd for kind, usd in USD_PER_MILLION.items()}} for name in MODELS
@@ -249,11 +270,10 @@ def run(outage: str, *, processes: int, limit_usd: float, away_s: float = 3.0, f
         scene = Scene(base_url=server.base_url, redis_url=redis.url, limit_usd=limit_usd)
         with _started(scene, processes) as (signals, results):
             server.reset()
-            signals.calm.set()
-            if outage != "none":
-                signals.calm.clear()
+            if outage == "none":
+                signals.calm.set()
             signals.spend.set()
-            phases = _outage(outage, redis, server, from_share * limit_usd, away_s)
+            phases = None if outage == "none" else _away(what, redis, server, limit_usd)
             signals.calm.set()
             told = results()
         return _result(outage, told, server, limit_usd, phases, time.monotonic() - began_s)
@@ -285,24 +305,20 @@ def _started(scene: Scene, processes: int) -> Iterator[tuple[Signals, Callable[[
                 process.terminate()
 
 
-def _outage(
-    outage: str, redis: RedisServer, server: RunningServer, spent_usd: float, away_s: float
-) -> tuple[float, float] | None:
-    """Take the store away when so much is spent; return from when to when, seconds since the epoch."""
-    if outage == "none":
-        return None
+def _away(what: Outage, redis: RedisServer, server: RunningServer, limit_usd: float) -> tuple[float, float]:
+    """Take the store away for a while; return from when to when, seconds since the epoch."""
     deadline_s = time.monotonic() + PATIENCE_S
-    while _counted_usd(server) < spent_usd:
+    while _counted_usd(server) < what.from_share * limit_usd:
         assert time.monotonic() < deadline_s, "so much was never spent"
         time.sleep(0.02)
     from_s = time.time()
-    if outage == "killed":
+    if what.kills:
         redis.kill()
-        time.sleep(away_s)
+        time.sleep(what.away_s)
         redis.start()
     else:
         redis.pause()
-        time.sleep(away_s)
+        time.sleep(what.away_s)
         redis.go_on()
     return from_s, time.time()
 
@@ -353,7 +369,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--limit", type=float, default=1.0)
-    parser.add_argument("--outage", choices=OUTAGES, action="append")
+    parser.add_argument("--outage", choices=list(OUTAGES), action="append")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     failed = False
@@ -373,9 +389,7 @@ def main() -> None:
 def _show(result: Result, failures: list[str]) -> None:
     phases = ", ".join(f"{name} ${result.phases_usd.get(name, 0.0):.4f}" for name in _phases(result))
     rows = {
-        "redis-server": {"none": "is there", "killed": "is killed and comes back empty", "hanging": "hangs"}[
-            result.outage
-        ],
+        "redis-server": OUTAGES[result.outage].said,
         "processes": str(result.processes),
         "limit": f"${result.limit_usd:.2f}",
         "really spent": f"${result.spent_usd:.6f} by the attempts, ${result.simulator_usd:.6f} by the simulator",

@@ -19,6 +19,7 @@ from taskrouter import (
     hookimpl,
 )
 from taskrouter.errors import LocalFailure, StreamBroken
+from taskrouter.execution.views import chat_completion_view
 
 STEP = Step(messages=[{"role": "user", "content": "Say hello."}])
 MODELS = [
@@ -230,3 +231,15 @@ async def test_an_asynchronous_stream_that_cannot_be_closed_is_left_all_the_same
         assert await anext(stream) == "a"
     await stream.aclose()
     assert stream.outcome is None
+
+
+def test_a_mistake_in_the_middle_of_a_stream_is_not_held_against_the_model() -> None:
+    def view(chunk: str) -> Any:
+        if chunk == "b":
+            raise TypeError("a mistake of the caller")
+        return chat_completion_view(chunk)
+
+    router = Router(MODELS, incumbent="first", config={"health": {"failures": 1}})
+    with pytest.raises(StreamBroken):
+        list(router.run_stream(STEP, lambda model: iter("ab"), view))
+    assert [state.code for state in router.health()] == [None, None]

@@ -400,3 +400,19 @@ def test_the_schema_finds_what_the_router_refuses(
     with pytest.raises(ConfigurationError):
         RouterConfig.load(document)
     assert not schema.is_valid(document)
+
+
+def test_what_a_deployment_leaves_open_is_as_its_model_says() -> None:
+    model = ModelConfig.model_validate(
+        {
+            "id": "a",
+            "model": "house/a",
+            "base_url": "http://one/v1",
+            "regions": ["eu"],
+            "deployments": [{"name": "x", "model": None, "base_url": None}, {"name": "y", "region": "us"}],
+        }
+    )
+    here, there = (model.at(deployment) for deployment in model.deployments)
+    assert (here.id, here.model, here.base_url, here.regions) == ("a@x", "house/a", "http://one/v1", {"eu"})
+    assert (there.id, there.regions) == ("a@y", {"us"})
+    assert model.served_in() == {"eu", "us"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -439,3 +440,26 @@ def test_a_fault_deep_inside_a_tool_schema_is_left_to_the_provider(caplog: pytes
         step_with_tool = step(tools=[{"type": "function", "function": {"name": "f", "parameters": parameters}}])
         assert router.route(step_with_tool).model == "able"
     assert [record.getMessage().split(":")[0] for record in caplog.records] == ["Step.tools[0] ('f')"]
+
+
+@pytest.mark.parametrize("own", [None, ["eu", "us"], ["us"]])
+def test_a_model_is_served_where_its_deployments_are(own: list[str] | None) -> None:
+    model = {"id": "a", "base_url": "http://localhost:1/v1", "deployments": [{"name": "eu", "region": "eu"}]}
+    router = Router([model | ({"regions": own} if own else {})], rules=[{"name": "here", "regions": ["eu"]}])
+    outcome = router.run(step(), lambda name: "hello")
+    assert outcome.attempts[0].endpoint_id == "a@eu"
+    abroad = Router([model | ({"regions": own} if own else {})], rules=[{"name": "there", "regions": ["us"]}])
+    with pytest.raises(NoEligibleModelError, match="must be served in us; it is served in eu"):
+        abroad.route(step())
+
+
+def test_a_chain_of_a_single_step_may_name_known_models_only() -> None:
+    router = Router(pool(), incumbent="large")
+    with pytest.raises(ConfigurationError, match=r"policy.escalation: unknown model 'largest'.*did you mean 'large'"):
+        router.route(step(), policy={"name": "safe", "escalation": ["largest"]})
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1.0, float("nan"), float("inf"), "10", None])
+def test_warming_needs_a_time_limit(timeout_s: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"warm\(timeout_s=.*\): it must be a number of seconds above zero"):
+        Router(pool(), incumbent="large").warm(timeout_s=timeout_s)

@@ -18,6 +18,7 @@ from tests.docs.pages import ROOT, code, name, pages, rows
 
 from taskrouter import config, errors, hookspecs
 from taskrouter.catalog import Capabilities, QualityPrior
+from taskrouter.catalog.card import WarmUp
 from taskrouter.cli.app import build
 from taskrouter.execution.reactions import reaction
 from taskrouter.observability import names
@@ -28,6 +29,8 @@ DOCS = ROOT / "docs"
 SECTIONS: dict[str, type[BaseModel]] = {
     "### `[router]`": config.RouterSection,
     "### `[[models]]`": config.ModelConfig,
+    "### `[[models.deployments]]`": config.DeploymentConfig,
+    "### `[models.warmup]`": WarmUp,
     "### `[models.capabilities]`": Capabilities,
     "### `[models.quality.TASK]`": QualityPrior,
     "### `[policy]`": config.PolicyConfig,
@@ -36,6 +39,11 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "### `[rules.when]`": config.When,
     "### `[profiling]`": config.ProfilingConfig,
     "### `[execution]`": config.ExecutionConfig,
+    "### `[gates]`": config.GatesConfig,
+    "### `[health]`": config.HealthConfig,
+    "### `[budget]`": config.BudgetConfig,
+    "### `[budget.SCOPE]`": config.WindowedLimits,
+    "### `[state]`": config.StateConfig,
     "### `[telemetry]`": config.TelemetryConfig,
 }
 

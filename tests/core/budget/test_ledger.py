@@ -314,3 +314,20 @@ def test_a_fork_while_other_threads_reserve_does_not_hang() -> None:
             each_run.result(20)
     assert codes == [0] * 10
     assert set(held([each])) == {0}
+
+
+def test_what_others_have_spent_is_not_forgotten_with_the_store() -> None:
+    store = Away()
+    others = wallet(purse(Ledger(store, "theirs"), nano=100))
+    others.settle(reserved(others, "70/0"), attempt(70))
+    ours = Ledger(store, "ours")
+    each = purse(ours, nano=100)
+    step = wallet(each)
+    reserved(others, "10/0")
+    step.settle(reserved(step, "10/0"), attempt(10))
+    ours._store = Away()
+    refusal = step.reserve("30/0")
+    assert isinstance(refusal, Refusal)
+    assert not refusal.may_pass
+    assert each.used("usd") == (80, 0)
+    reserved(step, "20/0")

@@ -14,7 +14,14 @@ from typing import Any
 import pytest
 from tests.core.budget.parts import answer, card, router, step
 
-from taskrouter import AllAttemptsFailedError, BudgetExceededError, ConfigurationError, NoEligibleModelError, Router
+from taskrouter import (
+    AllAttemptsFailedError,
+    BudgetExceededError,
+    ConfigurationError,
+    NoEligibleModelError,
+    Router,
+    Step,
+)
 
 MOST = 0.00001
 """What `parts.step` may cost at most: 2 tokens of input, with the margin, and 8 of output, at $1 a million."""
@@ -429,3 +436,18 @@ def test_blocks_of_the_same_key_draw_on_the_same_amounts_also_inside_each_other(
     with shared.budget(steps=1, key="another") as budget:
         shared.run(step(), calls)
     assert budget.steps_taken == 1
+
+
+def test_a_request_for_several_answers_sets_several_aside() -> None:
+    paid = Router([{"id": "a", "input_usd_per_million": 0.0, "output_usd_per_million": 1.0}])
+    held = []
+
+    def call(model: str) -> str:
+        held.append(budget.held_usd)
+        return "yes"
+
+    for answers in (1, 3):
+        payload = {"n": answers, "max_tokens": 100}
+        with paid.budget(usd=1.0) as budget:
+            paid.run(Step(messages=[{"role": "user", "content": "Rain?"}], payload=payload), call)
+    assert held == pytest.approx([100e-6, 300e-6])

@@ -83,3 +83,12 @@ def test_what_is_no_address_is_not_shown(url: str, monkeypatch: pytest.MonkeyPat
         with pytest.raises(ConfigurationError, match="does not start with a known scheme") as caught:
             open_store(given)
         assert "s3cr3t" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [("sqlite:///~nobody-of-that-name/state.db", "write the path in full"), ("sqlite:///a\0b.db", "names no file")],
+)
+def test_a_path_that_there_cannot_be_is_an_error(url: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        open_store(url)

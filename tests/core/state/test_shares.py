@@ -114,3 +114,48 @@ def test_together_the_processes_keep_the_limit_whatever_they_wish(
         shares[owner].report(store, everything=True)
     (total,) = store.claim("nobody", [Claim(account="x", spent=0)]).others
     assert total == Total(account="x", spent=sum(amount.values()), owners=len(owners))
+
+
+@given(
+    before=st.lists(amounts, min_size=2, max_size=5),
+    back=st.permutations(range(5)),
+    wishes=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 1200)), max_size=60),
+    each=st.integers(1, 10),
+)
+def test_whoever_comes_back_first_leaves_the_others_what_they_use(
+    before: list[int], back: list[int], wishes: list[tuple[int, int]], each: int
+) -> None:
+    owners = [f"owner {number}" for number in range(len(before))]
+    shares = {owner: Shares() for owner in owners}
+    store = MemoryStore()
+    amount = dict.fromkeys(owners, 0)
+    for owner, wish in zip(owners, before, strict=True):
+        if store.claim(owner, [Claim(account="x", spent=wish, limit=LIMIT)]).granted:
+            amount[owner] = wish
+    for owner in owners:
+        claims = [Claim(account="x", spent=amount[owner], limit=LIMIT)]
+        shares[owner].note(owner, claims, store.claim(owner, claims))
+
+    empty, waiting = MemoryStore(), [owners[number] for number in back if number < len(owners)]
+    for owner in owners:
+        shares[owner].announce(empty)
+    for number, (chosen, wish) in enumerate(wishes):
+        if number % each == 0 and waiting:
+            shares[waiting[0]].report(empty, everything=True)
+            waiting.pop(0)
+        owner = owners[chosen % len(owners)]
+        if owner in waiting:
+            granted = share(shares[owner], owner, wish)
+        else:
+            granted = empty.claim(owner, [Claim(account="x", spent=wish, limit=LIMIT)]).granted
+        if granted:
+            amount[owner] = wish
+        assert sum(amount.values()) <= LIMIT
+
+
+def test_a_store_that_knows_of_fewer_owners_than_before_has_lost_its_memory() -> None:
+    shares = seen(own=5, others=10, owners=2)
+    claims = [Claim(account="x", spent=6, limit=LIMIT)]
+    assert shares.forgotten("me", claims, Report(granted=True, others=(Total(account="x", spent=10, owners=1),)))
+    assert not shares.forgotten("me", claims, Report(granted=True, others=(Total(account="x", spent=9, owners=2),)))
+    assert not shares.forgotten("somebody", claims, Report(granted=True, others=(Total(account="x"),)))

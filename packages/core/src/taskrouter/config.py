@@ -149,10 +149,17 @@ class ModelConfig(ModelCard):
 
     def at(self, deployment: DeploymentConfig) -> ModelConfig:
         """Return the same model as one of its deployments serves it."""
-        said = {name: getattr(deployment, name) for name in deployment.model_fields_set - {"name", "weight", "region"}}
+        own = deployment.model_dump(exclude={"name", "weight", "region"}, exclude_none=True)
+        said = {name: getattr(deployment, name) for name in own}
         if deployment.region is not None:
             said["regions"] = frozenset({deployment.region})
         return self.model_copy(update={**said, "id": f"{self.id}@{deployment.name}", "deployments": ()})
+
+    def served_in(self) -> frozenset[str] | None:
+        """Return the regions that a call of the model can be sent to: those of its deployments, where it has any."""
+        if not self.deployments:
+            return self.regions
+        return frozenset().union(*(self.at(place).regions or () for place in self.deployments)) or None
 
     def secret(self) -> str | None:
         """Read the key from the environment.
@@ -386,11 +393,11 @@ class HealthConfig(_Section):
 class Limits(_Section):
     """What may be used; at least one of them."""
 
-    usd: Annotated[float, Field(gt=0)] | None = None
+    usd: Annotated[float, Field(gt=0, strict=True)] | None = None
     """US dollars."""
-    tokens: Annotated[int, Field(gt=0)] | None = None
+    tokens: Annotated[int, Field(gt=0, strict=True)] | None = None
     """Tokens, in and out together."""
-    steps: Annotated[int, Field(gt=0)] | None = None
+    steps: Annotated[int, Field(gt=0, strict=True)] | None = None
     """Steps: model calls of the agent, retries and fallbacks of one not counted again."""
 
     @model_validator(mode="after")

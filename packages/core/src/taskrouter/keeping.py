@@ -11,7 +11,7 @@ import time
 from taskrouter.budget import BudgetBook
 from taskrouter.config import BudgetConfig, StateConfig
 from taskrouter.errors import FeedbackError, StoreUnavailable
-from taskrouter.sharing import Sharing, TellingHealth
+from taskrouter.sharing import Sharing, TellingHealth, waking
 from taskrouter.state.opening import open_store
 from taskrouter.state.resilient import ResilientStore
 from taskrouter.state.store import StateStore
@@ -41,10 +41,10 @@ class RouterState:
         # A file is here or it fails: only a server can be away for a while. What waits for it is not durable, so a
         # record that a file could not take is an error.
         self._log = store if store.name == "sqlite" else self.store
-        sharing = Sharing(self.store, health, self.budgets, refresh_s=state.refresh_s) if store.shared else None
-        self._sharing = sharing
-        if self._sharing is not None:
-            health.tell = self._sharing.wake
+        self._sharing: Sharing | None = None
+        if store.shared:
+            self._sharing = Sharing(self.store, health, self.budgets, refresh_s=state.refresh_s)
+            health.tell = waking(self._sharing)
 
     def begin(self) -> None:
         """Begin the exchange with other processes, if there may be any."""

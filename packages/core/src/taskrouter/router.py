@@ -6,6 +6,7 @@ import asyncio
 import difflib
 import hashlib
 import json
+import math
 import os
 import random
 import time
@@ -21,7 +22,7 @@ from pluggy import PluginManager
 from pydantic import BaseModel
 
 from taskrouter import __version__
-from taskrouter.budget import Budget, Purse, StepWallet, affordable, pressure
+from taskrouter.budget import Budget, Need, Purse, StepWallet, affordable, pressure
 from taskrouter.catalog import Catalog
 from taskrouter.config import (
     ModelConfig,
@@ -58,6 +59,7 @@ from taskrouter.plugins import load_plugins, offered, registered
 from taskrouter.policy import Eligibility, RuleSet
 from taskrouter.pool import Models, build_pool
 from taskrouter.ports import WELL, Classifier, Conditions, Selector, StepObserver, Validator
+from taskrouter.profile import TaskProfile
 from taskrouter.profiling import Profiler
 from taskrouter.schemas import SchemaCheck
 from taskrouter.sharing import TellingHealth
@@ -129,7 +131,7 @@ class Router:
         self._profiler = Profiler(profiling, classifier)
         self._rules = RuleSet(self._rule_configs)
         self._schemas = SchemaCheck()
-        self._eligibility = Eligibility(self._pool, margin=config.router.margin)
+        self._eligibility = Eligibility(_as_served(self._pool), margin=config.router.margin)
         self._planner = Planner(self._pool, incumbent=list(self._models).index(self._incumbent))
         self._policy_version = _version(self._pool, self._incumbent, self._policy, self._rule_configs, profiling)
         self._health = TellingHealth(
@@ -213,10 +215,10 @@ class Router:
             raise NoEligibleModelError(rejected)
         purses = self._budgets.in_force(step.context)
         if purses:
-            need = self._budgets.need(profile, self._models, _length_limits(step, self._models))
+            need = self._need(step, profile)
             eligible, unpaid = affordable(purses, need, [model.id for model in self._pool], eligible, rejected)
             rejected += unpaid
-        config = PolicyConfig.of(policy) if policy is not None else effects.policy or self._policy
+        config = effects.policy or self._policy if policy is None else self._checked_policy(policy)
         conditions = self._conditions(step, config, purses)
         planned = self._planner.plan(profile, eligible, self._selector(config), conditions, config.escalation)
         decision = Decision(
@@ -376,10 +378,17 @@ class Router:
         Raises:
             ConfigurationError: a limit is not above zero, or there is none.
         """
-        return self._budgets.scope(usd=usd, tokens=tokens, steps=steps, deadline_s=deadline_s, key=key)
+        budget = self._budgets.scope(usd=usd, tokens=tokens, steps=steps, deadline_s=deadline_s, key=key)
+        if key is not None:
+            self._state.begin()
+        return budget
 
     def feedback(self, decision_id: str, score: float, *, source: str = "user") -> None:
-        """Record how good the answer of a step was. When this returns, the record is kept as `[state]` promises.
+        """Record how good the answer of a step was.
+
+        When this returns, the record is on the disk (SQLite), with the server (Redis, as durable as that server is), or
+        in this process's memory (`memory:`). While a Redis is away it waits in memory until that is back; if the
+        process ends before, it is lost, and a warning says so when the router is closed.
 
         Args:
             decision_id: `outcome.decision_id`.
@@ -387,7 +396,7 @@ class Router:
             source: who says so, such as `user`, `test`, `judge`.
 
         Raises:
-            FeedbackError: the id is none of ours, the score is out of range, or the store cannot keep it now.
+            FeedbackError: the id is none of ours, the score is out of range, or the file cannot be written.
         """
         self._state.feedback(decision_id, score, source)
 
@@ -399,8 +408,13 @@ class Router:
         """Import clients and connect to every endpoint, so that the first step does not wait for it.
 
         Returns:
-            For every endpoint the seconds that it took, or what went wrong; nothing is raised.
+            For every endpoint the seconds that it took, or what went wrong; that is not raised.
+
+        Raises:
+            ConfigurationError: the time limit is no number above zero.
         """
+        if not isinstance(timeout_s, int | float) or not 0 < timeout_s < math.inf:
+            raise ConfigurationError(f"warm(timeout_s={timeout_s!r:.40}): it must be a number of seconds above zero")
         return warmed(self._dispatcher, self._places.values(), timeout_s)
 
     # --- life cycle ---------------------------------------------------------------------------------------------
@@ -488,8 +502,13 @@ class Router:
         purses = self._budgets.in_force(step.context)
         if not purses:
             return None
-        need = self._budgets.need(decision.profile, self._models, _length_limits(step, self._models))
-        return StepWallet(purses, need, wait_s=self._budgets.config.wait_s)
+        return StepWallet(purses, self._need(step, decision.profile), wait_s=self._budgets.config.wait_s)
+
+    def _need(self, step: Step, profile: TaskProfile) -> Callable[[str], Need]:
+        """Return what tells the most that a call of a model may use, as far as its request says."""
+        asked = step.payload.get("n") if isinstance(step.payload, Mapping) else None
+        answers = asked if isinstance(asked, int) and asked > 0 else 1
+        return self._budgets.need(profile, self._models, _length_limits(step, self._models), answers=answers)
 
     def _conditions(self, step: Step, policy: PolicyConfig, purses: Sequence[Purse]) -> Conditions:
         """Return what holds at the moment beside the cards; mostly nothing."""
@@ -546,6 +565,11 @@ class Router:
             selector = self._selectors[config] = make_selector(factory, config)
         return selector
 
+    def _checked_policy(self, policy: PolicySpec) -> PolicyConfig:
+        config = PolicyConfig.of(policy)
+        self._known(config.escalation, "policy.escalation")
+        return config
+
     def _known(self, ids: Iterable[str], where: str) -> frozenset[str]:
         """Return the ids as a set, or say which of them is not in the pool."""
         if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
@@ -581,10 +605,17 @@ def _places(pool: Iterable[ModelConfig]) -> dict[str, ModelConfig]:
     return places
 
 
+def _as_served(pool: Iterable[ModelConfig]) -> list[ModelConfig]:
+    """Return the pool with the regions that its deployments serve from: one of them is enough to take a step."""
+    return [model.model_copy(update={"regions": model.served_in()}) if model.deployments else model for model in pool]
+
+
 def _validators(manager: PluginManager, given: Mapping[str, Validator] | None) -> dict[str, Validator]:
     if given is not None and not isinstance(given, Mapping):
         raise ConfigurationError(f"validators is a {type(given).__name__}; it must be a mapping from name to function")
     for name, validator in (given or {}).items():
+        if not isinstance(name, str):
+            raise ConfigurationError(f"validators: {name!r:.40} is a {type(name).__name__}; a validator's name is text")
         if not callable(validator):
             raise ConfigurationError(f"validators[{name!r}] is a {type(validator).__name__}; it must be a function")
     return offered([*registered(manager, "taskrouter_validators"), given or {}], "validator")

@@ -153,6 +153,17 @@ class TellingHealth(Health):
             self.tell()
 
 
+def waking(sharing: Sharing) -> Callable[[], None]:
+    """Return what wakes an exchange for as long as there is one: whoever keeps this does not keep the exchange."""
+    reference = weakref.ref(sharing)
+
+    def wake() -> None:
+        if (exchange := reference()) is not None:
+            exchange.wake()
+
+    return wake
+
+
 def _entry(notice: Notice | None) -> Entry | None:
     return None if notice is None else Entry(value=notice.value, expires_at_s=notice.expires_at_s)
 

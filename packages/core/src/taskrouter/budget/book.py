@@ -95,7 +95,12 @@ class BudgetBook:
         return (*self._of_configuration(context), *scopes) if self._configured else scopes
 
     def need(
-        self, profile: TaskProfile, cards: Mapping[str, ModelCard], limit_tokens: Mapping[str, int] | None = None
+        self,
+        profile: TaskProfile,
+        cards: Mapping[str, ModelCard],
+        limit_tokens: Mapping[str, int] | None = None,
+        *,
+        answers: int = 1,
     ) -> Callable[[str], Need]:
         """Return what tells the most that a call of a model may use.
 
@@ -103,6 +108,7 @@ class BudgetBook:
             profile: the step's.
             cards: the pool by id.
             limit_tokens: a limit to the answer's length, by model id, where one is asked for.
+            answers: how many answers the call asks for.
         """
         input_tokens = math.ceil(profile.input_tokens * self._margin)
 
@@ -112,6 +118,7 @@ class BudgetBook:
             if output_tokens is None:
                 output_tokens = math.ceil(profile.output_tokens * self.config.output_margin)
                 output_tokens = min(output_tokens, card.max_output_tokens or output_tokens)
+            output_tokens *= answers
             cost = card.cost_usd(input_tokens, output_tokens)
             return Need(None if cost is None else nano_usd(cost), input_tokens + output_tokens, 1)
 

@@ -39,7 +39,8 @@ _at_rest: list[Forkable] = []
 
 def watch(store: Forkable) -> None:
     """Tell a store of forks for as long as it lives."""
-    _watched.add(store)
+    with _one_at_a_time:  # a fork in another thread may be going through them
+        _watched.add(store)
 
 
 def _before() -> None:

@@ -52,12 +52,17 @@ def _from_environment(reference: str) -> str:
 
 def _file(address: str) -> Path:
     path = address.removeprefix("sqlite:///")
-    if path in {"", address, ":memory:"}:
+    if path in {"", address, ":memory:"} or "\0" in path:
         raise ConfigurationError(
             "the store's address names no file: write sqlite:///relative/file or sqlite:////absolute/file, "
             "or memory: for a store that keeps no file"
         )
-    return Path(path).expanduser()
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError:
+        raise ConfigurationError(
+            "the store's address names the home folder of a user that there is not: write the path in full"
+        ) from None
 
 
 def _unknown(scheme: str, *, where: str) -> ConfigurationError:

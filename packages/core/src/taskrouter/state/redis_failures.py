@@ -13,13 +13,15 @@ from taskrouter.state.redis_address import RedisAddress
 
 _PASSING = {"BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "OOM", "READONLY", "TRYAGAIN"}
 """First words of the errors with which a server says "not now"."""
+_UNNAMED_REFUSAL = "Protocol error: unauthenticated"
+"""How a server without a password from us answers a long command."""
 
 
 def translated(error: Exception, address: RedisAddress) -> TaskRouterError:
     """Return what to raise for an error of redis-py; its own text may quote anything and is left out."""
     exceptions: Any = import_module("redis.exceptions")
     chain = tuple(_chain(error))
-    if any(isinstance(e, _refusals(exceptions)) for e in chain):
+    if any(isinstance(e, _refusals(exceptions)) or _UNNAMED_REFUSAL in str(e) for e in chain):
         return ConfigurationError(
             f"Redis at {address.where} refused us: check user and password in its address, and the user's permissions "
             "(hashes, sorted sets, streams, scripts)"

@@ -208,10 +208,10 @@ class ResilientStore:
                 return
 
     def _announce(self) -> bool:
-        """Tell the store what this process has used; return whether it could be reached."""
+        """Tell the store what this process has used and may use; return whether it could be reached."""
         try:
             self._store.entries("")
-            self._shares.report(self._store, everything=True, learn=False)
+            self._shares.announce(self._store)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may succeed
             logger.debug("shared state (%s) is still away: %s", self.name, error)
             return False

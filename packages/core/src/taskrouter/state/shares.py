@@ -27,6 +27,13 @@ class _Part:
     latest: Claim | None = None
     """What was granted last, by the store or here."""
     reported: bool = True
+    limit: int | None = None
+    """The limit that was checked last."""
+
+    def most(self, limit: int) -> int:
+        """Return how much of a limit this owner may use without the store."""
+        left = limit - self.granted - self.others.spent - self.others.held
+        return self.granted + max(0, left) // (self.peers + 1)
 
 
 class Shares:
@@ -52,7 +59,7 @@ class Shares:
             self._sweep()
             for claim, total in zip(claims, report.others, strict=True):
                 part = self._parts.setdefault((owner, claim.account), _Part(others=total, peers=total.owners))
-                part.others, part.peers = total, total.owners
+                part.others, part.peers, part.limit = total, total.owners, _limit(claim, part)
                 if report.granted:
                     part.granted, part.latest, part.reported = _amount(claim), claim, True
 
@@ -69,20 +76,38 @@ class Shares:
             granted = all(_fits(claim, part) for claim, part in zip(claims, parts, strict=True))
             if granted:
                 for claim, part in zip(claims, parts, strict=True):
-                    part.latest, part.reported = claim, False
+                    part.latest, part.reported, part.limit = claim, False, _limit(claim, part)
                     self._parts[owner, claim.account] = part
         return Report(granted=granted, others=tuple(part.others for part in parts))
 
     def forgotten(self, owner: str, claims: Sequence[Claim], report: Report) -> bool:
-        """Tell whether a store knows of fewer owners than it did: it has lost its memory, and not all have told it."""
-        with self._lock:
-            for claim, total in zip(claims, report.others, strict=True):
-                part = self._parts.get((owner, claim.account))
-                if part is not None and total.owners < part.peers and _lasts(part, self._clock()):
-                    return True
-        return False
+        """Tell whether a store knows of fewer owners than it did: it has lost its memory, and not all have told it.
 
-    def report(self, store: StateStore, *, everything: bool, learn: bool = True) -> int:
+        Accounts that end soon are not asked: the store may have forgotten them in its own time.
+        """
+        soon_s = self._clock() + SWEEP_S
+        with self._lock:
+            parts = [self._parts.get((owner, claim.account)) for claim in claims]
+            return any(
+                part is not None and part.latest is not None and total.owners < part.peers and _lasts(part, soon_s)
+                for part, total in zip(parts, report.others, strict=True)
+            )
+
+    def announce(self, store: StateStore) -> None:
+        """Tell a store that has come back what was used, and hold there what else may be used without it.
+
+        So others who ask it before this process does leave this process its share.
+        """
+        for owner, claims in self._due(everything=True):
+            store.claim(owner, [self._at_most(owner, claim) for claim in claims])
+
+    def _at_most(self, owner: str, claim: Claim) -> Claim:
+        with self._lock:
+            part = self._parts.get((owner, claim.account))
+            most = 0 if part is None or part.limit is None else part.most(part.limit)
+        return replace(claim, limit=None, held=max(claim.held, most - claim.spent))
+
+    def report(self, store: StateStore, *, everything: bool) -> int:
         """Tell a store what was used, and return of how many accounts.
 
         It is told without a limit: what is spent is spent. When a store has lost its memory, this is how it comes back.
@@ -90,14 +115,12 @@ class Shares:
         Args:
             store: the store.
             everything: also what it has been told already.
-            learn: whether what it answers counts from now on: not until all owners have told it.
         """
         told = 0
         for owner, claims in self._due(everything=everything):
             facts = [replace(claim, limit=None) for claim in claims]
             answer = store.claim(owner, facts)
-            if learn:
-                self._told(owner, claims, answer)
+            self._told(owner, claims, answer)
             told += len(claims)
         return told
 
@@ -139,8 +162,11 @@ def _fits(claim: Claim, part: _Part) -> bool:
     before = 0 if part.latest is None else _amount(part.latest)
     if claim.limit is None or _amount(claim) <= before:
         return True
-    left = claim.limit - part.granted - part.others.spent - part.others.held
-    return _amount(claim) <= part.granted + max(0, left) // (part.peers + 1)
+    return _amount(claim) <= part.most(claim.limit)
+
+
+def _limit(claim: Claim, part: _Part) -> int | None:
+    return part.limit if claim.limit is None else claim.limit
 
 
 def _amount(claim: Claim) -> int:
