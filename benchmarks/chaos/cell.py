@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
 import time
@@ -12,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from benchmarks.chaos.asking import Answer, ask, ask_and_cancel, ask_and_interrupt, ask_async
-from benchmarks.chaos.expected import Backend, Fate, Mode
+from benchmarks.chaos.expected import Backend, Mode
 from benchmarks.chaos.records import Attempts, Spans
-from benchmarks.chaos.stage import FIRST, SECOND, Said, Stage, pool
+from benchmarks.chaos.stage import FIRST, SECOND, Stage, pool
 from opentelemetry.sdk.trace import TracerProvider
 
 from taskrouter import Router
@@ -39,7 +40,7 @@ pause than we would wait; the caller goes away; time runs out."""
 
 LIMIT_S = 0.4
 """The deadline, or the step's time limit, of the cells in which time runs out."""
-QUICK = {"timeout_s": 0.8, "first_token_timeout_s": 0.8, "stall_timeout_s": 0.8}
+QUICK = {"timeout_s": 0.6, "first_token_timeout_s": 0.6, "stall_timeout_s": 0.6}
 PATIENT = {"timeout_s": 10.0, "first_token_timeout_s": 10.0, "stall_timeout_s": 10.0}
 BACKOFF = {"backoff_base_s": 0.01, "backoff_max_s": 0.02}
 
@@ -115,8 +116,11 @@ def observe(cell: Cell, stage: Stage) -> Evidence:
         late_requests=len(requests) - received,
         prior=prior,
     )
-    _forget_litellm_clients(cell)
-    stage.server.wait_for_connections(0)
+    forget_litellm_clients()
+    del router
+    if not stage.server.wait_for_connections(0, 0.2):
+        gc.collect()  # what this cell has left open is not to be blamed on the next one
+        stage.server.wait_for_connections(0)
     return evidence
 
 
@@ -189,7 +193,7 @@ def _run_sync(cell: Cell, stage: Stage, router: Router, answer: Answer, began: f
         took_s = time.monotonic() - began
         received, idle = len(stage.server.requests), _settled_connections(stage)
         if _watches(cell):
-            _keep_quiet(stage, received)
+            _keep_quiet(cell, stage, received)
     return took_s, idle, received
 
 
@@ -205,7 +209,7 @@ def _run_async(cell: Cell, stage: Stage, router: Router, answer: Answer, began: 
             received = len(stage.server.requests)
             idle = await asyncio.to_thread(_settled_connections, stage)
             if _watches(cell):
-                await asyncio.to_thread(_keep_quiet, stage, received)
+                await asyncio.to_thread(_keep_quiet, cell, stage, received)
         return took_s, idle, received
 
     return asyncio.run(run())
@@ -242,9 +246,10 @@ def _watches(cell: Cell) -> bool:
     return cell.situation.startswith("cancelled") or cell.situation in ("deadline", "step_timeout")
 
 
-def _keep_quiet(stage: Stage, received: int) -> None:
-    """Wait, longer than any backoff of these cells, whether another request comes."""
-    stage.server.wait_for(lambda records: len(records) > received, 0.3)
+def _keep_quiet(cell: Cell, stage: Stage, received: int) -> None:
+    """Wait, longer than any backoff of the cell, whether another request comes."""
+    longer_s = 0.1 if cell.situation.startswith("cancelled") else 0.25
+    stage.server.wait_for(lambda records: len(records) > received, longer_s)
 
 
 def _settled_connections(stage: Stage) -> int:
@@ -258,15 +263,10 @@ def _closing_s(cell: Cell) -> float:
     return 0.0 if (cell.backend, cell.driver) == ("litellm", "sync") else 2.0
 
 
-def _forget_litellm_clients(cell: Cell) -> None:
+def forget_litellm_clients() -> None:
     """Close the synchronous clients that LiteLLM keeps, so that the next cell begins without connections."""
-    if cell.backend != "litellm" or "litellm" not in sys.modules:
-        return
-    cache = sys.modules["litellm"].in_memory_llm_clients_cache.cache_dict
+    cache = getattr(getattr(sys.modules.get("litellm"), "in_memory_llm_clients_cache", None), "cache_dict", {})
     for key in list(cache):
         client = cache.pop(key)
         if hasattr(client, "close") and not asyncio.iscoroutinefunction(client.close):
             client.close()
-
-
-__all__ = ["LIMIT_S", "Cell", "Driver", "Evidence", "Fate", "Said", "Situation", "observe"]

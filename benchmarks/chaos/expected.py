@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Literal, TypeAlias
 
-from taskrouter.simulator.config import FAULTS, Fault
+from taskrouter.simulator.config import Fault
 
 Mode: TypeAlias = Literal["plain", "stream", "tools", "structured"]
 Backend: TypeAlias = Literal["openai", "litellm"]
@@ -55,6 +55,3 @@ def fates(fault: Fault, mode: Mode, backend: Backend) -> tuple[Fate, ...]:
     if backend == "litellm" and fault in _BLURRED:
         return (Fate.RETRY, Fate.NEXT)
     return (Fate.RETRY,) if fault in _RETRIED else (Fate.NEXT,)
-
-
-__all__ = ["BACKENDS", "FAULTS", "HANGING", "INSTANT", "LIMITS", "MODES", "Backend", "Fate", "Mode", "fates"]

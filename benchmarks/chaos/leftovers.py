@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import threading
 import time
 import tracemalloc
@@ -30,6 +31,8 @@ class Memory(NamedTuple):
     """Memory at one moment."""
 
     traced_kib: float
+    blocks: int
+    """Allocated by Python."""
     rss_mib: float
 
     @classmethod
@@ -37,7 +40,11 @@ class Memory(NamedTuple):
         """Measure, after a collection."""
         gc.collect()
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-        return cls(tracemalloc.get_traced_memory()[0] / 1024, pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
+        return cls(
+            tracemalloc.get_traced_memory()[0] / 1024,
+            sys.getallocatedblocks(),
+            pages * os.sysconf("SC_PAGE_SIZE") / 2**20,
+        )
 
 
 def connections(url: str) -> int:

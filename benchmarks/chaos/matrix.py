@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -9,12 +10,14 @@ from contextlib import ExitStack
 from itertools import product
 from typing import get_args
 
-from benchmarks.chaos.cell import Cell, Driver
-from benchmarks.chaos.expected import BACKENDS, FAULTS, HANGING, LIMITS, MODES, Mode
+from benchmarks.chaos.asking import Answer, ask, ask_async
+from benchmarks.chaos.cell import Cell, Driver, forget_litellm_clients
+from benchmarks.chaos.expected import BACKENDS, HANGING, LIMITS, MODES, Backend, Mode
 from benchmarks.chaos.judging import Verdict, run
-from benchmarks.chaos.stage import Stage, staged
+from benchmarks.chaos.stage import FIRST, Stage, pool, staged
 
-from taskrouter.simulator.config import Fault
+from taskrouter import Router
+from taskrouter.simulator.config import FAULTS, Fault
 
 DRIVERS: tuple[Driver, ...] = get_args(Driver)
 _WHOLE_AND_STREAMED: tuple[Mode, ...] = ("plain", "stream")
@@ -60,16 +63,27 @@ _OPEN = ExitStack()
 
 
 def _begin() -> None:
-    """Start this process's simulator, and let every client do its first call, which takes longer than the limits."""
+    """Start this process's simulator and warm its clients up."""
     _STAGE.append(_OPEN.enter_context(staged()))
     warm_up(_STAGE[0])
 
 
-def warm_up(stage: Stage, backends: Iterable[str] = BACKENDS) -> None:
-    """Let every client do its first calls."""
-    for backend, driver, mode in product(BACKENDS, DRIVERS, _WHOLE_AND_STREAMED):
-        if backend in backends:
-            run(Cell(fault="server_error", driver=driver, mode=mode, backend=backend, situation="long_pause"), stage)
+def warm_up(stage: Stage, backends: Iterable[Backend] = BACKENDS) -> None:
+    """Let every client do its first calls, without limits: they import and set up things, which takes seconds."""
+    stage.heal()
+    for backend in backends:
+        with Router(pool(stage.server, backend), incumbent=FIRST) as router:
+            for mode in MODES:
+                ask(router, mode, Answer())
+            asyncio.run(_warm_up_async(router))
+    forget_litellm_clients()
+    stage.server.wait_for_connections(0)
+
+
+async def _warm_up_async(router: Router) -> None:
+    async with router:
+        for mode in MODES:
+            await ask_async(router, mode, Answer())
 
 
 def _run(cell: Cell) -> Verdict:

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.chaos.expected import FAULTS, INSTANT
+from benchmarks.chaos.expected import INSTANT
 
-from taskrouter.simulator.config import Fault
+from taskrouter.simulator.config import FAULTS, Fault
 
 FLAKY, SHAKY, HEALTHY = "flaky", "shaky", "healthy"
 FAULTS_IN_TEN = 3

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from benchmarks.chaos.expected import BACKENDS, FAULTS, MODES
+from benchmarks.chaos.expected import BACKENDS, MODES
 from benchmarks.chaos.judging import Verdict
 from benchmarks.chaos.matrix import DRIVERS
+
+from taskrouter.simulator.config import FAULTS
 
 _WIDTH = 13
 LEGEND = (

@@ -56,6 +56,8 @@ class Tally:
     """Of steps that failed over: time in neither a call nor a pause, by failed call."""
     instant_s: array[float] = field(default_factory=lambda: array("d"))
     """Of those in which all failures were instant: the whole time without the pauses."""
+    timed: bool = True
+    """Whether times are taken."""
     problems: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -75,7 +77,8 @@ class Tally:
             self.steps += 1
             self.by_status[outcome.status] += 1
             self.by_model[outcome.model] += 1
-            self._time(outcome)
+            if self.timed:
+                self._time(outcome)
             if said.models != {outcome.model}:
                 self.problems.append(
                     f"step {number}: chunks of {sorted(said.models)} in the answer of {outcome.model!r}"

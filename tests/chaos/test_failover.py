@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from itertools import product
 
 import pytest
-from benchmarks.chaos.cell import Cell, Driver, Situation
-from benchmarks.chaos.expected import FAULTS, HANGING, Mode
+from benchmarks.chaos.cell import Cell, Situation
+from benchmarks.chaos.expected import HANGING, Mode
 from benchmarks.chaos.judging import run
 from benchmarks.chaos.matrix import DRIVERS, warm_up
 from benchmarks.chaos.stage import Stage, staged
 
-from taskrouter.simulator.config import Fault
+from taskrouter.simulator.config import FAULTS, Fault
 
 WHOLE_AND_STREAMED: tuple[Mode, ...] = ("plain", "stream")
 WAYS = tuple(product(DRIVERS, WHOLE_AND_STREAMED))
@@ -82,9 +82,3 @@ def test_nothing_is_sent_after_a_cancellation_in_a_pause(stage: Stage) -> None:
 def test_nothing_is_sent_after_the_end_of_its_time(stage: Stage, fault: Fault, situation: Situation) -> None:
     cells = (Cell(fault=fault, driver=driver, mode=mode, situation=situation) for driver, mode in WAYS)
     assert wrong(stage, *cells) == {}
-
-
-@pytest.mark.parametrize("driver", DRIVERS)
-def test_litellm_opens_one_connection_whatever_time_is_left(litellm_stage: Stage, driver: Driver) -> None:
-    cell = Cell(fault="overloaded", driver=driver, backend="litellm", situation="deadline")
-    assert wrong(litellm_stage, cell) == {}

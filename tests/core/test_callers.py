@@ -14,8 +14,10 @@ from taskrouter import (
     ConfigurationError,
     ModelCallError,
     ModelCard,
+    ResponseView,
     Router,
     Step,
+    Usage,
     hookimpl,
 )
 from taskrouter.errors import LocalFailure, StreamBroken
@@ -243,3 +245,17 @@ def test_a_mistake_in_the_middle_of_a_stream_is_not_held_against_the_model() -> 
     with pytest.raises(StreamBroken):
         list(router.run_stream(STEP, lambda model: iter("ab"), view))
     assert [state.code for state in router.health()] == [None, None]
+
+
+@pytest.mark.parametrize("count", [-1_000_000, "many", 1.5, float("nan"), None])
+def test_what_can_be_no_count_of_tokens_is_estimated(count: Any) -> None:
+    answer = ResponseView(text="hello", usage=Usage(input_tokens=10, output_tokens=count))
+    router = Router(MODELS, incumbent="first")
+    with router.budget(usd=1.0) as budget:
+        outcome = router.run(STEP, lambda model: model, lambda native: answer)
+    usage = outcome.attempts[0].usage
+    assert usage is not None
+    assert usage.estimated
+    assert budget.spent_usd == outcome.cost_usd
+    assert budget.spent_usd > 0
+    assert [state.in_flight for state in router.health()] == [0, 0]

@@ -413,6 +413,6 @@ def test_what_a_deployment_leaves_open_is_as_its_model_says() -> None:
         }
     )
     here, there = (model.at(deployment) for deployment in model.deployments)
-    assert (here.id, here.model, here.base_url, here.regions) == ("a@x", "house/a", "http://one/v1", {"eu"})
-    assert (there.id, there.regions) == ("a@y", {"us"})
-    assert model.served_in() == {"eu", "us"}
+    assert (here.id, here.model, here.base_url, here.regions) == ("a@x", "house/a", "http://one/v1", frozenset({"eu"}))
+    assert (there.id, there.regions) == ("a@y", frozenset({"us"}))
+    assert model.served_in() == frozenset({"eu", "us"})

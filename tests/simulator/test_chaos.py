@@ -279,3 +279,9 @@ def test_the_example_is_what_it_says_in_its_first_lines():
     assert f"taskrouter simulate --chaos {EXAMPLE.parent.name}/{EXAMPLE.name}" in EXAMPLE.read_text(encoding="utf-8")
     shown = load_chaos(EXAMPLE, load()).model_dump(mode="json", exclude_defaults=True)
     assert load_chaos(json.loads(json.dumps(shown)), load()) == load_chaos(EXAMPLE, load())
+
+
+@pytest.mark.parametrize("source", [5, ["outage.toml"], None])
+def test_a_script_of_another_kind_is_refused(source: Any) -> None:
+    with pytest.raises(ConfigurationError, match="a chaos script is a path or a mapping, not a"):
+        load_chaos(source, CONFIG)

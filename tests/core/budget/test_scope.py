@@ -451,3 +451,9 @@ def test_a_request_for_several_answers_sets_several_aside() -> None:
         with paid.budget(usd=1.0) as budget:
             paid.run(Step(messages=[{"role": "user", "content": "Rain?"}], payload=payload), call)
     assert held == pytest.approx([100e-6, 300e-6])
+
+
+@pytest.mark.parametrize("limits", [{"usd": 1e300}, {"usd": 10**400}, {"tokens": 10**400}, {"usd": Decimal("sNaN")}])
+def test_a_limit_beyond_all_amounts_is_one_clear_error(limits: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"budget\(\)?.*(usd|tokens)"):
+        router().budget(**limits)

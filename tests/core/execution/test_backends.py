@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import json
 import logging
@@ -11,13 +12,20 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openai._models import construct_type  # what the SDK builds its chunks with
+from openai.types.chat import ChatCompletionChunk
 
 from taskrouter import AllAttemptsFailedError, ConfigurationError, Router, Step
 from taskrouter import errors as e
+from taskrouter.execution.backends.chunks import text_chunk_view
+from taskrouter.execution.views import chat_completion_view
 from taskrouter.simulator import RunningServer
 
 STEP = Step(messages=[{"role": "user", "content": "What is 17 + 25?"}])
@@ -225,6 +233,101 @@ def test_a_call_that_ran_out_of_time_costs_its_input(models: list[dict[str, Any]
     assert timed_out.cost_usd > 0
 
 
+def test_closing_leaves_no_connection(pool: list[dict[str, Any]], server: RunningServer) -> None:
+    server.script("first", "server_error", "server_error")
+    with router(pool) as r:
+        assert r.complete(STEP).model == "second"
+        assert server.open_connections > 0
+    assert server.wait_for_connections(0)
+
+
+def test_a_router_that_is_dropped_leaves_no_connection(pool: list[dict[str, Any]], server: RunningServer) -> None:
+    assert "42" in router(pool).complete(STEP).text
+    gc.collect()
+    assert server.wait_for_connections(0)
+
+
+def test_a_closed_router_can_be_used_again(pool: list[dict[str, Any]]) -> None:
+    r = router(pool)
+    for _ in range(2):
+        with r:
+            assert "42" in r.complete(STEP).text
+
+
+def test_models_at_the_same_address_share_their_connections(pool: list[dict[str, Any]], server: RunningServer) -> None:
+    server.script("first", "empty_answer")
+    with router(pool) as r:
+        assert r.complete(STEP).model == "second"
+    assert len({record.connection for record in server.requests}) == 1
+
+
+def test_every_model_has_a_key_of_its_own(pool: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASKROUTER_TEST_KEY", "secret")
+    with Keys.answering() as (url, seen):
+        first, second = ({**model, "base_url": url} for model in pool)
+        with router([{**first, "api_key": "env:TASKROUTER_TEST_KEY"}, second]) as r:
+            for model in ("first", "second"):
+                r.complete(STEP, decision=r.route(STEP, use=[model]))
+    assert seen == ["Bearer secret", "Bearer none"]
+
+
+def test_one_connection_serves_whatever_time_is_left(models: list[dict[str, Any]], server: RunningServer) -> None:
+    with router(models) as r, r.budget(deadline_s=60):
+        answers = [r.complete(STEP).text for _ in range(3)]
+    assert all("42" in text for text in answers)
+    assert len({record.connection for record in server.requests}) == 1
+
+
+async def test_one_connection_serves_whatever_time_is_left_async(
+    models: list[dict[str, Any]], server: RunningServer
+) -> None:
+    async with router(models) as r:
+        with r.budget(deadline_s=60):
+            answers = [(await r.acomplete(STEP)).text for _ in range(3)]
+    assert all("42" in text for text in answers)
+    assert len({record.connection for record in server.requests}) == 1
+
+
+TEXTS = st.none() | st.text(max_size=5)
+DELTAS = st.fixed_dictionaries(
+    {},
+    optional={
+        "content": TEXTS | st.just([{"type": "text", "text": "part"}]),
+        "reasoning_content": TEXTS,
+        "refusal": TEXTS,
+        "role": st.just("assistant"),
+        "tool_calls": st.none() | st.just([{"index": 0, "id": "c", "type": "function", "function": {"name": "f"}}]),
+    },
+)
+CHUNKS = st.fixed_dictionaries(
+    {"id": st.text(max_size=3), "model": st.text(max_size=3), "created": st.just(1)},
+    optional={"usage": st.none() | st.just({"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3})},
+)
+
+
+@given(CHUNKS, st.lists(DELTAS, max_size=2), st.sampled_from([None, "stop", "length"]))
+def test_the_short_way_to_read_a_chunk_reads_what_the_long_one_does(
+    chunk: dict[str, Any], deltas: list[dict[str, Any]], finish_reason: str | None
+) -> None:
+    choices = [{"index": 0, "delta": delta, "finish_reason": finish_reason} for delta in deltas]
+    native = construct_type(type_=ChatCompletionChunk, value={**chunk, "choices": choices})
+    assert text_chunk_view(native) in (None, chat_completion_view(native))
+    words = {**chunk, "choices": [{"index": 0, "delta": {"content": "words"}, "finish_reason": finish_reason}]}
+    plain = construct_type(type_=ChatCompletionChunk, value={**words, "usage": None})
+    assert text_chunk_view(plain) == chat_completion_view(plain)
+
+
+@given(DELTAS, st.sampled_from([None, "stop", "length"]))
+def test_the_short_way_reads_litellms_chunks_too(delta: dict[str, Any], finish_reason: str | None) -> None:
+    types: Any = import_module("litellm.types.utils")
+    choice = types.StreamingChoices(index=0, delta=types.Delta(**delta), finish_reason=finish_reason)
+    native = types.ModelResponseStream(id="x", model="m", choices=[choice])
+    assert text_chunk_view(native) in (None, chat_completion_view(native))
+    choice = types.StreamingChoices(index=0, delta=types.Delta(content="words"), finish_reason=finish_reason)
+    plain = types.ModelResponseStream(id="x", model="m", choices=[choice])
+    assert text_chunk_view(plain) == chat_completion_view(plain)
+
+
 class Canned(BaseHTTPRequestHandler):
     """Gives every caller the same answer."""
 
@@ -242,9 +345,35 @@ class Canned(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class Keys(BaseHTTPRequestHandler):
+    """Answers every caller and notes its key."""
+
+    seen: list[str]
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.seen.append(self.headers["authorization"])
+        message = {"role": "assistant", "content": "42"}
+        body = json.dumps({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    @classmethod
+    @contextmanager
+    def answering(cls) -> Iterator[tuple[str, list[str]]]:
+        seen: list[str] = []
+        with serving(type("Handler", (cls,), {"seen": seen})) as url:
+            yield url, seen
+
+
 @contextmanager
-def answering(content_type: str, body: str) -> Iterator[str]:
-    handler = type("Handler", (Canned,), {"content_type": content_type, "body": body})
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -253,6 +382,12 @@ def answering(content_type: str, body: str) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def answering(content_type: str, body: str) -> Iterator[str]:
+    with serving(type("Handler", (Canned,), {"content_type": content_type, "body": body})) as url:
+        yield url
 
 
 async def test_a_page_that_is_no_completion_is_no_answer(pool: list[dict[str, Any]]) -> None:

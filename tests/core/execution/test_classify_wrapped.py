@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import copy
 import errno
 import os
 import socket
@@ -210,6 +211,18 @@ def test_a_quota_that_is_used_up_is_not_asked_again(error: Exception) -> None:
     ours = classify(error, "m")
     assert (type(ours), ours.retryable) == (e.RateLimited, False)
     assert "is rate limited" not in str(ours)
+
+
+def test_a_step_that_is_too_large_for_a_quota_is_told_from_a_quota_that_is_used_up() -> None:
+    response = httpx.Response(429, request=REQUEST)
+    body = {"code": "rate_limit_exceeded"}
+    large = classify(openai.RateLimitError("Request too large for m", response=response, body=body), "m")
+    assert large.of_the_step
+    assert classify(copy.deepcopy(large), "m").of_the_step
+    wrapped = RuntimeError("of a client")
+    wrapped.__cause__ = large
+    assert classify(wrapped, "m").of_the_step
+    assert not classify(status_error(429, code="insufficient_quota"), "m").of_the_step
 
 
 def test_a_certificate_that_is_not_trusted_is_not_asked_again() -> None:

@@ -308,9 +308,47 @@ async def late(step: Step, view: ResponseView) -> bool:
     return False
 
 
+class Late:
+    async def __call__(self, step: Step, view: ResponseView) -> bool:
+        return False
+
+
 def test_what_can_be_no_validator_is_said_when_the_router_is_built() -> None:
     with pytest.raises(ConfigurationError, match=r"'late' is an asynchronous function; it must be a plain function"):
         Router(["openai/gpt-4o-mini"], validators={"late": late})  # type: ignore[dict-item]
+    with pytest.raises(ConfigurationError, match=r"'late' is an asynchronous function"):
+        Router(["openai/gpt-4o-mini"], validators={"late": Late()})  # type: ignore[dict-item]
+    with pytest.raises(ConfigurationError, match=r"'late' is the class Late; it must be a plain function"):
+        Router(["openai/gpt-4o-mini"], validators={"late": Late})  # type: ignore[dict-item]
+    with pytest.raises(ConfigurationError, match=r"5 is a int; a validator's name is text"):
+        Router(["openai/gpt-4o-mini"], validators={5: polite})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("config", ["fail", "accept", "raise"])
+def test_a_verdict_that_nobody_would_wait_for_passes_no_answer(config: Any) -> None:
+    def hidden(*asked: Any) -> Any:
+        return late(*asked)
+
+    with pytest.raises(ConfigurationError, match=r"'late' returned a coroutine; it must be a plain function"):
+        verdict(ResponseView(text="yes"), {"late": hidden}, validator_error=config)
+
+
+class Unsure:
+    def __bool__(self) -> bool:
+        raise ValueError("the truth value of an array is ambiguous")
+
+
+def test_a_verdict_that_is_neither_true_nor_false_is_a_validator_that_raises() -> None:
+    unsure: Any = lambda step, view: Unsure()  # noqa: E731
+    failed = verdict(ResponseView(text="yes"), {"unsure": unsure})
+    assert "the validator 'unsure' raised ValueError" in str(failed)
+    assert verdict(ResponseView(text="yes"), {"unsure": unsure}, validator_error="accept") is None
+
+
+def test_a_validator_that_forgets_its_verdict_is_told_so() -> None:
+    forgetful: Any = lambda step, view: None  # noqa: E731
+    failed = verdict(ResponseView(text="yes"), {"forgetful": forgetful})
+    assert "which returned None: it must return true or false" in str(failed)
 
 
 # --- streams that are held back -------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from taskrouter import AllAttemptsFailedError, BudgetExceededError
 from taskrouter import errors as e
 from taskrouter.config import ExecutionConfig
 from taskrouter.execution import drive_async
+from taskrouter.execution.access import OpenAccess
 from taskrouter.execution.commands import Call, Reserve
 from taskrouter.ports import Refusal
 
@@ -216,3 +217,22 @@ async def test_a_refusal_from_afar_is_not_given_back() -> None:
         await task
     assert wallet.open == []
     assert books.access.open == []
+
+
+@pytest.mark.parametrize(("usual_s", "blamed"), [(None, False), (0.09, False), (0.03, True)])
+def test_a_call_that_its_callers_deadline_cut_short_is_no_fault_of_the_endpoint(
+    usual_s: float | None, blamed: bool
+) -> None:
+    told: list[str] = []
+
+    class Watching(OpenAccess):
+        def failed(self, endpoint_id: str, *_: Any, **__: Any) -> None:
+            told.append(f"{endpoint_id} failed")
+
+        def latency_s(self, model: str, quantile: float = 0.5) -> float | None:
+            return usual_s
+
+    hurried = engine(access=Watching(), wallet=WalletBook(deadline_at_s=0.1))
+    with pytest.raises(BudgetExceededError):
+        Play(hurried.answer(), [e.Timeout("first")])
+    assert bool(told) is blamed

@@ -206,6 +206,14 @@ def test_a_forced_call_that_fails_does_not_lengthen_the_time():
     assert health.sidelined(3.0)["a"].until_s == pytest.approx(10.0)
 
 
+def test_a_forced_call_that_fails_after_the_time_is_over_is_no_failed_probe():
+    health = opened()
+    assert health.least_bad(["a"], 2.0) is not None
+    health.failed("a", e.Timeout("a"), 11.0, latency_s=9.0, probe=False)
+    assert health.sidelined(11.0) == {}
+    assert admitted(health, 11.0).probe
+
+
 def test_a_disabled_health_admits_everything_and_still_observes():
     health = health_of([{"id": "a"}], enabled=False, failures=1, slow_after_s=0.1)
     for error in [*FAULTS, *DOWN, e.RateLimited("a", retry_after_s=60.0)]:

@@ -125,3 +125,11 @@ def test_an_endpoint_and_its_group_must_both_let_a_call_through():
     assert health.sidelined(20.0)["a"].until_s == 30.0
     assert admitted(health, 30.0).probe
     assert not admitted(health, 30.0, "b").probe
+
+
+def test_a_step_that_is_too_large_for_a_quota_says_nothing_of_other_steps():
+    health = health_of(GROUPED)
+    error = e.RateLimited("a", retryable=False, status=429)
+    error.of_the_step = True
+    fail(health, error, 1.0, times=20)
+    assert health.sidelined(1.0) == {}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -227,3 +230,26 @@ def test_an_expectation_is_worth_caching_and_within_the_prompt(calls, turns, now
     expected = memory.expected(step(turns), CARDS, now_s)
     assert set(expected) <= {"a", "b"}
     assert all(1024 <= tokens <= size(step(turns)) for tokens in expected.values())
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_while_another_thread_uses_the_memory_does_not_hang_its_child() -> None:
+    memory = PrefixMemory()
+    memory.note(step(1), "a", usage(2000), 0.0)
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with memory._lock:
+            held.set()
+            done.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    if not (child := os.fork()):
+        signal.alarm(10)
+        os._exit(0 if memory.expected(step(1), CARDS, 1.0) else 1)
+    done.set()
+    holder.join()
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0

@@ -342,7 +342,8 @@ class ExecutionConfig(_Section):
     backoff_base_s: Seconds = 0.5
     backoff_max_s: Seconds = 8.0
     max_retry_after_s: Seconds = 10.0
-    """A provider that asks for a longer pause is left for the next model; without a next one we wait as asked."""
+    """A provider that asks for a longer pause is left for the next model; without a next one we wait as asked, up to
+    `timeout_s`."""
     hedge_quantile: Annotated[float, Field(ge=0.5, lt=1)] | None = None
     """Call the next model too when an answer takes longer than this share of the model's recent answers did; the first
     good one is taken and the other call cancelled. For whole answers, not for streams."""
@@ -393,11 +394,11 @@ class HealthConfig(_Section):
 class Limits(_Section):
     """What may be used; at least one of them."""
 
-    usd: Annotated[float, Field(gt=0, strict=True)] | None = None
+    usd: Annotated[float, Field(gt=0, le=1e6, strict=True)] | None = None
     """US dollars."""
-    tokens: Annotated[int, Field(gt=0, strict=True)] | None = None
+    tokens: Annotated[int, Field(gt=0, le=10**15, strict=True)] | None = None
     """Tokens, in and out together."""
-    steps: Annotated[int, Field(gt=0, strict=True)] | None = None
+    steps: Annotated[int, Field(gt=0, le=10**15, strict=True)] | None = None
     """Steps: model calls of the agent, retries and fallbacks of one not counted again."""
 
     @model_validator(mode="after")

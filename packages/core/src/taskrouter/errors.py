@@ -108,12 +108,14 @@ class ModelCallError(ExecutionError):
         status: HTTP status where there was one.
         retry_after_s: seconds the provider asked us to wait, where it did.
         retryable: whether the same call to the same model may succeed later.
+        of_the_step: whether it is this step's alone, such as its size, and says nothing of other calls.
     """
 
     kind: ClassVar[str] = "error"
     """Low-cardinality code for spans and metrics (`error.type`)."""
     summary: ClassVar[str] = "failed"
     retryable_by_default: ClassVar[bool] = False
+    of_the_step: bool = False
 
     def __init__(
         self,

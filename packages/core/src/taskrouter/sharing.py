@@ -13,11 +13,12 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from taskrouter.budget import BudgetBook
-from taskrouter.errors import ModelCallError, StoreUnavailable
+from taskrouter.errors import ConfigurationError, ModelCallError, StoreUnavailable
 from taskrouter.health import Health, Notice
 from taskrouter.state import forks
 from taskrouter.state.store import Entry, StateStore
@@ -43,6 +44,8 @@ class Sharing:
     def __init__(self, store: StateStore, health: Health, budgets: BudgetBook, *, refresh_s: float) -> None:
         self._store, self._health, self._budgets, self._refresh_s = store, health, budgets, refresh_s
         self._stopped = False
+        self._failing = False
+        """Whether it has been said that the exchange fails."""
         self._rest()
         forks.watch(self)
 
@@ -73,7 +76,7 @@ class Sharing:
                 return
             self._pid = os.getpid()
             wake = self._wake
-            work = (weakref.ref(self, lambda _: wake.set()), wake, self._refresh_s)
+            work = (weakref.ref(self, lambda _: wake.set()), wake, self._refresh_s, self._store, self._budgets)
             self._thread = threading.Thread(
                 target=_exchange_until_gone, args=work, name="taskrouter-state", daemon=True
             )
@@ -96,10 +99,15 @@ class Sharing:
                     self._store.put(BREAKERS, {key: _entry(notice) for key, notice in changes.items()})
                 self._health.adopt(self._store.entries(BREAKERS), now_s, epoch_s)
                 self._budgets.synchronise()
+                self._failing = False
             except StoreUnavailable as error:
                 logger.debug("the store could not be reached: %s", error)
-            except Exception:  # the thread must live: without it budgets and breakers would silently part
-                logger.warning("exchanging state with the %s store failed", self._store.name, exc_info=True)
+            except Exception as error:  # the thread must live: without it budgets and breakers would silently part
+                level = logging.DEBUG if self._failing else logging.WARNING
+                self._failing = True
+                known = isinstance(error, ConfigurationError)
+                why: object = error if known else type(error).__name__
+                logger.log(level, "the %s store cannot be used: %s", self._store.name, why, exc_info=not known)
 
     def stop(self, *, close: bool = False) -> None:
         """Write what is left and end the thread; `close` the store too."""
@@ -168,10 +176,21 @@ def _entry(notice: Notice | None) -> Entry | None:
     return None if notice is None else Entry(value=notice.value, expires_at_s=notice.expires_at_s)
 
 
-def _exchange_until_gone(reference: weakref.ref[Sharing], wake: threading.Event, refresh_s: float) -> None:
+def _exchange_until_gone(
+    reference: weakref.ref[Sharing],
+    wake: threading.Event,
+    refresh_s: float,
+    store: StateStore,
+    budgets: BudgetBook,
+) -> None:
     while True:
         sharing = reference()
-        if sharing is None or sharing.stopped:
+        if sharing is None:  # its router was dropped without a word: what it has spent is written all the same
+            with suppress(Exception):
+                budgets.synchronise()
+                store.close()
+            return
+        if sharing.stopped:
             return
         sharing.exchange()
         del sharing  # while it waits, the thread must not keep the router alive

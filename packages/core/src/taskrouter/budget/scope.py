@@ -142,4 +142,9 @@ def checked_key(key: str) -> str:
 def _is_number(value: Any, *, whole: bool) -> bool:
     # Numbers of NumPy are none of Python's classes, and true and false are.
     numeric = isinstance(value, numbers.Integral if whole else numbers.Real | Decimal)
-    return numeric and not isinstance(value, bool) and 0 < float(value) < math.inf
+    if not numeric or isinstance(value, bool):
+        return False
+    try:
+        return 0 < float(value) < math.inf
+    except (OverflowError, ValueError):  # a number beyond all floats; a signalling NaN
+        return False

@@ -33,6 +33,10 @@ _UNPAID = (
     LocalFailure,
 )
 """What a provider turns away, and what never reached it; not every client tells the status."""
+_SLACK_S = 0.01
+"""Timers go off a little early or late."""
+_LATE = 3.0
+"""A call that took so many times longer than usual was slow, whoever ended it."""
 
 
 @dataclass(slots=True)
@@ -101,37 +105,54 @@ class Account:
     def succeed(self, open_: OpenAttempt, view: ResponseView, at_s: float) -> None:
         """Book an answer, with the provider's token counts where it gave them."""
         open_.visit.view, open_.visit.error = view, None
-        self._close(open_, "ok", at_s, view.usage or self._estimate(view), served_model=view.model)
+        self._close(open_, "ok", at_s, _counted(view) or self._estimate(view), served_model=view.model)
         self.access.succeeded(
             open_.visit.endpoint.id, at_s, latency_s=at_s - open_.started_s, first_token_s=open_.first_token_s
         )
 
     def fail(
-        self, open_: OpenAttempt, error: ModelCallError, at_s: float, view: ResponseView | None = None
+        self,
+        open_: OpenAttempt,
+        error: ModelCallError,
+        at_s: float,
+        view: ResponseView | None = None,
+        *,
+        reason: ModelCallError | None = None,
     ) -> ModelCallError:
         """Book a failure. What the provider turns away costs nothing, nor does what never left this machine; an answer
-        or a part of one has been paid for.
+        or a part of one has been paid for. `reason` is what the endpoint is judged by, where that is another error.
         """
         self.errors.append(error)
         open_.visit.error = error
         turned_away = isinstance(error, _UNPAID) or error.status is not None
         paid = view is not None or isinstance(error, Timeout) or not turned_away  # LiteLLM gives its timeouts a status
-        usage = (view.usage if view else None) or (self._estimate(view) if paid else Usage())
+        usage = _counted(view) or (self._estimate(view) if paid else Usage())
         served = view.model if view else None
         self._close(open_, "failed", at_s, usage, error_type=error.kind, served_model=served)
-        latency_s = at_s - open_.started_s
-        self.access.failed(open_.visit.endpoint.id, error, at_s, latency_s=latency_s, probe=open_.admission.probe)
+        endpoint_id, probe, latency_s = open_.visit.endpoint.id, open_.admission.probe, at_s - open_.started_s
+        if self._hurried(open_, error, at_s):
+            self.access.released(endpoint_id, at_s, probe=probe)
+        else:
+            self.access.failed(endpoint_id, reason or error, at_s, latency_s=latency_s, probe=probe)
         return error
 
     def cancel(self, open_: OpenAttempt, at_s: float, view: ResponseView | None = None) -> None:
         """Book a call that was given up: the provider has been asked, so its input is charged."""
         open_.visit.error = None
-        self._close(open_, "cancelled", at_s, (view.usage if view else None) or self._estimate(view))
+        self._close(open_, "cancelled", at_s, _counted(view) or self._estimate(view))
         self.access.released(open_.visit.endpoint.id, at_s, probe=open_.admission.probe)
 
     def in_order(self) -> tuple[Attempt, ...]:
         """Return the attempts in the order in which they began."""
         return tuple(sorted(self.attempts, key=lambda attempt: attempt.index))
+
+    def _hurried(self, open_: OpenAttempt, error: ModelCallError, at_s: float) -> bool:
+        """Tell whether a call failed only because its caller's own deadline came, which is no fault of the endpoint."""
+        deadline_at_s = None if self.wallet is None else self.wallet.deadline_at_s
+        if not isinstance(error, Timeout) or deadline_at_s is None or at_s < deadline_at_s - _SLACK_S:
+            return False
+        usual_s = self.access.latency_s(open_.model)
+        return usual_s is None or at_s - open_.started_s < _LATE * usual_s
 
     def _estimate(self, view: ResponseView | None) -> Usage:
         written = 0
@@ -174,3 +195,12 @@ class Account:
         if self.wallet is not None:
             self.wallet.settle(open_.reservation, attempt)
         visit.observer.attempt_ended(attempt)
+
+
+def _counted(view: ResponseView | None) -> Usage | None:
+    """Return the provider's count of tokens; None where it gave none, or what can be no count: budgets add it up."""
+    usage = view.usage if view else None
+    if usage is None:
+        return None
+    counts = (usage.input_tokens, usage.output_tokens, usage.cached_input_tokens)
+    return usage if all(isinstance(count, int) and count >= 0 for count in counts) else None

@@ -63,13 +63,16 @@ def _ours(verdict: Verdict, told_by: Exception, seen: list[Exception], model: st
         detail = f"could not be called, the failure is local: {type(told_by).__name__}"
     limits = verdict.cls in (e.RateLimited, e.Overloaded)
     waits_s = (_wait_s(link, limits=limits) for link in (told_by, *seen))
-    return verdict.cls(
+    ours = verdict.cls(
         model,
         status=verdict.status,
         retry_after_s=next((wait_s for wait_s in waits_s if wait_s is not None), None),
         retryable=verdict.retryable,
         detail=detail,
     )
+    if verdict.of_the_step:
+        ours.of_the_step = True
+    return ours
 
 
 def _wait_s(error: Exception, *, limits: bool) -> float | None:
@@ -110,7 +113,12 @@ def _judge(error: Exception) -> Verdict | None:
     """Return what one exception says, without what it wraps."""
     if isinstance(error, e.ModelCallError):  # of a router inside this one
         known = type(error).__module__ == e.__name__ and not isinstance(error, e.StreamBroken)
-        return Verdict(cls=type(error) if known else e.ModelCallError, retryable=error.retryable, status=error.status)
+        return Verdict(
+            cls=type(error) if known else e.ModelCallError,
+            retryable=error.retryable,
+            status=error.status,
+            of_the_step=error.of_the_step,
+        )
     said = evidence.bodies(error)
     status = evidence.status(error, said)
     verdict = _by_sign(error, said, status)

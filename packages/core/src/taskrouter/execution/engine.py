@@ -168,7 +168,8 @@ class Engine:
             return None
         if turns.has_ready(endpoint.model, course.limits.now_s):
             return None
-        if (error.retry_after_s or 0.0) > settings.max_retry_after_s and turns.others():
+        longest_s = settings.max_retry_after_s
+        if (error.retry_after_s or 0.0) > (longest_s if turns.others() else max(longest_s, settings.timeout_s)):
             return None
         pause_s = backoff_s(error, retry, settings, self._rng)
         return pause_s if course.limits.leaves(pause_s) else None

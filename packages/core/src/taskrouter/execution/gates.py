@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib import import_module
-from inspect import iscoroutinefunction
+from inspect import isawaitable, iscoroutine, iscoroutinefunction
 from traceback import extract_tb
 from typing import Any
 
@@ -34,15 +34,15 @@ class Gate:
         validators: the user's own checks, by name.
 
     Raises:
-        ConfigurationError: a validator is no function, or an asynchronous one: nobody would wait for its verdict.
+        ConfigurationError: a validator is no function (a class would be taken for its verdict), or an asynchronous one:
+            nobody would wait for it.
     """
 
     def __init__(self, config: GatesConfig | None = None, validators: Mapping[str, Validator] | None = None) -> None:
         self._config = config or GatesConfig()
         self._validators = dict(validators or {})
         for name, validator in self._validators.items():
-            if not callable(validator) or iscoroutinefunction(validator):
-                kind = "an asynchronous function" if callable(validator) else f"a {type(validator).__name__}"
+            if kind := _no_validator(validator):
                 raise ConfigurationError(f"the validator {name!r} is {kind}; it must be a plain function")
 
     def is_refusal(self, view: ResponseView) -> bool:
@@ -59,7 +59,7 @@ class Gate:
             unlimited: whether nobody has asked for a limit to its length, as far as the router can know.
 
         Raises:
-            ConfigurationError: a validator raised, and `[gates] validator_error` is `raise`.
+            ConfigurationError: a validator raised, and `[gates] validator_error` is `raise`; or it is asynchronous.
         """
         if self.is_refusal(view):
             if self._config.refused == "fail":
@@ -79,15 +79,19 @@ class Gate:
     def _rejected(self, view: ResponseView, step: Step, model: str) -> ModelCallError | None:
         for name, validator in self._validators.items():
             try:
-                passed = validator(step, view)
+                said = validator(step, view)
+                passed = bool(said)
             except Exception as error:  # noqa: BLE001 - a validator is the user's code and may raise anything
                 self._log(name, error)
                 failed = self._raised(name, model, error)
                 if failed is not None:
                     return failed
                 continue
+            if isawaitable(said):
+                raise _asynchronous(name, said)
             if not passed:
-                return BadAnswer(model, detail=f"did not pass the validator {name!r}")
+                forgot = ", which returned None: it must return true or false" if said is None else ""
+                return BadAnswer(model, detail=f"did not pass the validator {name!r}{forgot}")
         return None
 
     def _log(self, name: str, error: Exception) -> None:
@@ -108,6 +112,24 @@ class Gate:
                 failed.__cause__ = error
                 return failed
         return None
+
+
+def _no_validator(given: object) -> str | None:
+    """Say what was given where a plain function belongs, or None."""
+    if isinstance(given, type):
+        return f"the class {given.__name__}"
+    if not callable(given):
+        return f"a {type(given).__name__}"
+    return "an asynchronous function" if iscoroutinefunction(given) or iscoroutinefunction(given.__call__) else None
+
+
+def _asynchronous(name: str, said: object) -> ConfigurationError:
+    if iscoroutine(said):
+        said.close()  # it would never be awaited
+    return ConfigurationError(
+        f"the validator {name!r} returned a {type(said).__name__}; it must be a plain function that returns true or "
+        "false"
+    )
 
 
 def _wrong(view: ResponseView, step: Step) -> str | None:

@@ -46,7 +46,8 @@ def stream(course: Course, open_: OpenAttempt) -> Asked:
         answered = partial.meaningful or view.usage is not None or (partial.began and isinstance(error, LocalFailure))
         return account.fail(open_, error, now_s, view if answered else None)
     broken = StreamBroken(open_.model, partial=view, status=error.status)
-    account.fail(open_, broken, now_s, view)
+    # A mistake on our side, such as in the caller's `view`, breaks the stream as well, but it is not the endpoint's.
+    account.fail(open_, broken, now_s, view, reason=error if isinstance(error, LocalFailure) else None)
     raise broken from (error.__cause__ or error)
 
 

@@ -35,6 +35,7 @@ class Verdict:
         retryable: whether the same call may succeed later; None for the class's own answer.
         status: HTTP status, where there was one.
         detail: our words for it, where the class's own say too little.
+        of_the_step: whether another step may be answered.
     """
 
     cls: type[e.ModelCallError]
@@ -42,6 +43,7 @@ class Verdict:
     retryable: bool | None = None
     status: int | None = None
     detail: str | None = None
+    of_the_step: bool = False
 
 
 NO_CREDIT = Verdict(
@@ -49,7 +51,9 @@ NO_CREDIT = Verdict(
     retryable=False,
     detail="has no quota or credit left: check the limits and billing of its account",
 )
-TOO_LARGE = Verdict(cls=e.RateLimited, retryable=False, detail="allows fewer tokens a minute than this step has")
+TOO_LARGE = Verdict(
+    cls=e.RateLimited, retryable=False, detail="allows fewer tokens a minute than this step has", of_the_step=True
+)
 NO_KEY = Verdict(cls=e.Unauthenticated, detail="has no credentials: set its API key")
 _HOPELESS = Verdict(cls=e.ConnectionFailed, retryable=False)
 

@@ -1,7 +1,7 @@
 """Whose turn it is: the endpoints of a decision one after the other, as far as the failures so far leave any.
 
 Whether an endpoint can be called is asked anew at every turn, because other steps learn meanwhile. What cannot be
-called is left out, and comes at the very end: a step is not lost while anything has not been tried.
+called is left out, and comes at the very end: a step is not lost while anything has not been tried and calls are left.
 """
 
 from __future__ import annotations

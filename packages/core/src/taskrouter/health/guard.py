@@ -64,7 +64,7 @@ class Guard:
     def faulted(self, now_s: float, started_s: float, kind: str) -> bool:
         """A call failed in a way that counts."""
         breaker, settings = self.breaker, self.settings
-        if not breaker.heeds(started_s) or breaker.waits(now_s):
+        if not breaker.heeds(started_s) or breaker.waits(started_s):
             return False  # begun under another state, or forced through an open breaker: no news
         if breaker.is_open:
             # After a time of being down, whose length says nothing of outages, the doubling begins anew.

@@ -29,7 +29,7 @@ def verdict(error: e.ModelCallError) -> Verdict:
             return Verdict.NOTHING
         case e.EmptyAnswer():
             return Verdict.FAULT
-        case e.BadAnswer() | e.Refused() | e.ContextOverflow() | e.BadRequest():
+        case e.BadAnswer() | e.Refused() | e.ContextOverflow() | e.BadRequest() | e.ModelCallError(of_the_step=True):
             return Verdict.ALIVE
         case e.Unauthenticated() | e.ModelNotFound() | e.RateLimited(retryable=False):
             return Verdict.DOWN

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,6 +75,11 @@ class PrefixMemory:
     def __init__(self, capacity: int = 10_000) -> None:
         self._capacity = capacity
         self._known: OrderedDict[_Key, dict[str, _Served]] = OrderedDict()
+        self.renew_lock()
+        _alive.add(self)
+
+    def renew_lock(self) -> None:
+        """Take a new lock: in the child of a fork the old one may be held by a thread that is not there."""
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -134,6 +142,18 @@ class PrefixMemory:
                 if tokens:
                     found[model] = tokens
         return found or _NOTHING
+
+
+_alive: weakref.WeakSet[PrefixMemory] = weakref.WeakSet()
+
+
+def _in_child() -> None:
+    for memory in list(_alive):
+        memory.renew_lock()
+
+
+with contextlib.suppress(AttributeError):  # there is no fork on Windows
+    os.register_at_fork(after_in_child=_in_child)
 
 
 def _expected(served: _Served, card: ModelCard, step: Step, now_s: float) -> int:

@@ -132,6 +132,8 @@ def load_chaos(source: ChaosSource, config: SimulatorConfig) -> ChaosScript:
         script = source
     elif isinstance(source, Mapping):
         script = validated(ChaosScript, source, where=where)
+    elif not isinstance(source, str | Path):
+        raise ConfigurationError(f"a chaos script is a path or a mapping, not a {type(source).__name__}")
     else:
         where = str(source)
         script = validated(ChaosScript, read_toml(Path(source)), where=where)

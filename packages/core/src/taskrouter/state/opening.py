@@ -9,6 +9,7 @@ from pathlib import Path
 
 from taskrouter.errors import ConfigurationError
 from taskrouter.state.memory import MemoryStore
+from taskrouter.state.namespaced import NamespacedStore
 from taskrouter.state.redis import RedisStore
 from taskrouter.state.redis_address import SCHEMES
 from taskrouter.state.sqlite import SQLiteStore
@@ -25,7 +26,7 @@ def open_store(url: str, *, namespace: str = "default") -> StateStore:
         url: `memory:`; `sqlite:///relative/file` or `sqlite:////absolute/file`; `redis://`, `rediss://`, `valkey://`
             or `unix://`; or `env:NAME`, where the address is in that environment variable, as one with a password
             should be.
-        namespace: stores of the same address and another namespace do not see each other; a file is one by itself.
+        namespace: stores of the same address and another namespace do not see each other.
 
     Raises:
         ConfigurationError: the scheme is unknown, the variable is not set, or the store cannot be used as addressed.
@@ -37,7 +38,8 @@ def open_store(url: str, *, namespace: str = "default") -> StateStore:
     if address in {"memory:", "memory://"}:
         return MemoryStore()
     if scheme == "sqlite":
-        return SQLiteStore(_file(address))
+        store = SQLiteStore(_file(address))
+        return store if namespace == "default" else NamespacedStore(store, namespace)
     if scheme in SCHEMES and address.startswith(f"{scheme}://"):
         return RedisStore(address, namespace=namespace)
     raise _unknown(scheme, where=f"the address in {url[4:]}" if address is not url else "the store's address")

@@ -15,6 +15,7 @@ from typing import Any
 
 from taskrouter.config import ModelConfig
 from taskrouter.errors import MissingExtraError
+from taskrouter.execution.backends.chunks import text_chunk_view
 from taskrouter.execution.backends.loops import PerLoop
 from taskrouter.execution.backends.request import chat_completion_request
 from taskrouter.execution.views import chat_completion_view
@@ -53,7 +54,7 @@ class LiteLLMBackend:
 
     def view(self, native: Any) -> ResponseView:
         """Read a completion or a chunk."""
-        return chat_completion_view(native)
+        return text_chunk_view(native) or chat_completion_view(native)
 
     def close(self) -> None:
         """Leave LiteLLM's synchronous clients to LiteLLM."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskrouter.config import ModelConfig
 from taskrouter.errors import BadAnswer, MissingExtraError
+from taskrouter.execution.backends.chunks import text_chunk_view
 from taskrouter.execution.backends.loops import PerLoop
 from taskrouter.execution.backends.request import chat_completion_request
 from taskrouter.execution.views import chat_completion_view
@@ -70,7 +71,7 @@ class OpenAIBackend:
 
     def view(self, native: Any) -> ResponseView:
         """Read a completion or a chunk."""
-        return chat_completion_view(native)
+        return text_chunk_view(native) or chat_completion_view(native)
 
     def close(self) -> None:
         """Close the synchronous clients."""
