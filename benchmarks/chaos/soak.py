@@ -66,10 +66,21 @@ async def soak_async(url: str, *, steps: int, warm: int, concurrent: int) -> Rep
     report.say("blocks of memory, growth", f"{last.blocks - first.blocks:+,} of {first.blocks:,}")
     report.say("resident memory", f"{first.rss_mib:.1f} MiB, then {last.rss_mib:.1f} MiB")
     report.check(last.traced_kib - first.traced_kib < GROWTH_LIMIT_KIB, "memory grows with the steps")
-    left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    left = await _lasting_tasks()
     report.say("tasks left behind", len(left))
     report.problems += [f"a task is left behind: {task!r:.500}" for task in left]
     return report
+
+
+async def _lasting_tasks() -> list[asyncio.Task[Any]]:
+    """Return the other tasks that do not end by themselves; closing what a client has dropped takes a moment."""
+    gc.collect()
+    for _ in range(100):
+        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        if not left:
+            break
+        await asyncio.sleep(0.01)
+    return left
 
 
 async def _carry_out(router: Router, tally: Tally, numbers: range, concurrent: int) -> None:

@@ -54,7 +54,6 @@ SABOTAGE: dict[str, tuple[Any, str, Callable[..., Any], Cell]] = {
     "the budget has spent 0": (StepWallet, "settle", charge_nothing, RETRIED),
     "spans that were not ended": (StepTrace, "step_ended", nothing, RETRIED),
     "calls of 'second' are in flight": (Health, "succeeded", nothing, RETRIED),
-    "connections are open after the router was closed": (OpenAIBackend, "close", nothing, RETRIED),
     "wrong answer": (Gate, "fault", nothing, Cell(fault="truncated", mode="plain")),
 }
 
@@ -64,6 +63,19 @@ def test_a_broken_promise_is_found(stage: Stage, monkeypatch: pytest.MonkeyPatch
     owner, name, instead, cell = SABOTAGE[symptom]
     monkeypatch.setattr(owner, name, instead)
     assert symptom in found(stage, cell)
+
+
+def test_a_connection_that_stays_open_is_found(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    backends: list[OpenAIBackend] = []
+
+    def forget(backend: OpenAIBackend) -> None:
+        backends.append(backend)
+
+    with monkeypatch.context() as sabotaged:
+        sabotaged.setattr(OpenAIBackend, "close", forget)
+        assert "connections are open after the router was closed" in found(stage)
+    for backend in backends:
+        backend.close()
 
 
 def test_a_call_before_its_time_is_found(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 from tests.core.execution.scripts import Play, cards, decision, engine, text
@@ -11,7 +12,9 @@ from taskrouter import AllAttemptsFailedError, Router, Step
 from taskrouter import errors as e
 from taskrouter.config import DeploymentConfig, ExecutionConfig, HealthConfig, ModelConfig
 from taskrouter.execution import Engine, SilentObserver
+from taskrouter.execution.access import OpenAccess
 from taskrouter.health import Health, endpoints_of
+from taskrouter.ports import Admission, Endpoint
 
 NO_RETRY = ExecutionConfig(retries=0)
 OF_THE_ENDPOINT = [e.RateLimited, e.Overloaded, e.ServerFailed, e.ConnectionFailed, e.Timeout, e.Unauthenticated]
@@ -186,3 +189,21 @@ def test_a_router_calls_the_deployments_of_a_model() -> None:
     assert [a.endpoint_id for a in outcome.attempts] == ["first@eu", "first@us"]
     assert outcome.status == "ok"
     assert [state.in_flight for state in router.health()] == [0, 0]
+
+
+def test_a_pause_is_booked_on_the_next_attempt_even_if_that_calls_another_model() -> None:
+    class Once(OpenAccess):
+        """Admits every endpoint once, as if its breaker had opened while a step was waiting to retry."""
+
+        def __init__(self) -> None:
+            self.admitted: set[str] = set()
+
+        def admit(self, model: str, now_s: float, **_: Any) -> Admission | None:
+            if model in self.admitted:
+                return None
+            self.admitted.add(model)
+            return Admission(endpoint=Endpoint(id=model, model=model))
+
+    play = Play(engine(access=Once()).answer(), [e.RateLimited("first", retry_after_s=2.0), text("hi")])
+    assert play.outcome is not None
+    assert [(a.model, a.waited_s) for a in play.outcome.attempts] == [("first", 0.0), ("second", 2.0)]

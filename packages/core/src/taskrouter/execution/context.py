@@ -13,18 +13,20 @@ from types import coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_NOTHING = object()
 
 
 @coroutine
-def in_context(context: Context, work: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
-    """Await `work` with each of its steps run in `context`."""
+def in_context(context: Context, work: Coroutine[Any, Any, T], awaited: Any = _NOTHING) -> Generator[Any, Any, T]:
+    """Await `work` with each of its steps run in `context`; `awaited` is what it waits for if it was begun before."""
     advance: Callable[[], Any] = partial(context.run, work.send, None)
     while True:
-        try:
-            awaited = advance()
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
+        if awaited is _NOTHING:
+            try:
+                awaited = advance()
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
         try:
             value = yield awaited
         except GeneratorExit:
@@ -34,3 +36,4 @@ def in_context(context: Context, work: Coroutine[Any, Any, T]) -> Generator[Any,
             advance = partial(context.run, work.throw, error)
         else:
             advance = partial(context.run, work.send, value)
+        awaited = _NOTHING

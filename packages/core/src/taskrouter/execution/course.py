@@ -42,6 +42,8 @@ class Course:
     account: Account = field(init=False)
     refusals: list[BudgetExceededError] = field(init=False, default_factory=list)
     waited_for_money_s: float = field(init=False, default=0.0)
+    paused_s: float = field(init=False, default=0.0)
+    """Backoff since the last attempt; the next one books it, whichever endpoint is called then."""
 
     def __post_init__(self) -> None:
         self.turns = Turns(self.decision, self.cards, self.access)
@@ -53,8 +55,9 @@ class Course:
         """Tell whether another attempt may begin."""
         return self.account.opened < self.settings.max_attempts and self.limits.time_left()
 
-    def open(self, visit: Visit, admission: Admission, reservation: object, waited_s: float = 0.0) -> OpenAttempt:
+    def open(self, visit: Visit, admission: Admission, reservation: object) -> OpenAttempt:
         """Book the start of a call."""
+        waited_s, self.paused_s = self.paused_s, 0.0
         return self.account.open(visit, admission, reservation, at_s=self.limits.now_s, waited_s=waited_s)
 
     def gone_at_s(self, gone: BaseException) -> float:

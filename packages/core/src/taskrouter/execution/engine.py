@@ -136,20 +136,19 @@ class Engine:
         """Call one endpoint until it answers or is left; None: no call of it could be paid."""
         course = self._course
         visit: Visit | None = None
-        waited_s = 0.0
         try:
             for retry in count():
                 reservation = yield from course.reserve(admission)
                 if isinstance(reservation, Refusal):
                     break
                 visit = visit or course.account.visit(admission)
-                result = yield from ask(course, course.open(visit, admission, reservation, waited_s))
+                result = yield from ask(course, course.open(visit, admission, reservation))
                 if isinstance(result, Answered):
                     return result
                 pause_s = self._pause_s(visit.endpoint, result, retry)
                 if pause_s is None:
                     break
-                waited_s = pause_s
+                course.paused_s += pause_s
                 course.limits.now_s = (yield Wait(pause_s)).at_s
                 again = course.turns.again(visit.endpoint, course.limits.now_s)
                 if again is None:

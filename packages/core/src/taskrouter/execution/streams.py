@@ -228,8 +228,7 @@ class _AsyncSource:
         try:
             match command:
                 case Read():
-                    async with asyncio.timeout(command.timeout_s):
-                        return await self._read()
+                    return await self._read(command.timeout_s)
                 case OpenStream():
                     self._endpoint_id = command.endpoint.id
                     self._context = command.visit.context()
@@ -246,10 +245,17 @@ class _AsyncSource:
         opened = self._call(command)
         return await opened if isawaitable(opened) else opened
 
-    async def _read(self) -> Event:
+    async def _read(self, timeout_s: float) -> Event:
         assert self._chunks is not None, "read before open"  # noqa: S101 - the engine's contract
         try:
-            native = await in_context(self._context, _next(self._chunks))
+            work = _next(self._chunks)
+            try:
+                awaited = self._context.run(work.send, None)
+            except StopIteration as stop:  # it was there already: no clock is needed, and setting one takes longest
+                native = stop.value
+            else:
+                async with asyncio.timeout(timeout_s):
+                    native = await in_context(self._context, work, awaited)
         except StopAsyncIteration:
             return Ended(clock())
         return Answered(native, self._view(self._endpoint_id, native), clock())
