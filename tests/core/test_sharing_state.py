@@ -76,6 +76,7 @@ def test_news_of_a_breaker_do_not_wait_for_the_refresh(url: str) -> None:
         while breaker(one) == "closed":
             ask(one, failing="first")
         wait_until(lambda: breaker(other) == "open")
+        assert ask(other) == "second"
 
 
 def test_a_breaker_that_another_process_opened_as_its_last_act_is_known(url: str) -> None:
@@ -84,6 +85,7 @@ def test_a_breaker_that_another_process_opened_as_its_last_act_is_known(url: str
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
             assert pool.submit(open_breaker, url).result(60) == "open"
         wait_until(lambda: breaker(router) == "open")
+        assert ask(router) == "second"
 
 
 def test_processes_share_the_budget_of_a_run(url: str) -> None:

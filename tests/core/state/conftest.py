@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.core.state.redis_server import RedisServer
 
 from taskrouter.state.memory import MemoryStore
 from taskrouter.state.redis import RedisStore
@@ -17,27 +15,6 @@ from taskrouter.state.sqlite import SQLiteStore
 from taskrouter.state.store import StateStore
 
 KINDS = ("memory", "sqlite", "redis", "resilient")
-_namespaces = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def redis_server() -> Iterator[RedisServer]:
-    """A server that all tests share; each uses a namespace of its own, and none stops it."""
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture
-def own_redis() -> Iterator[RedisServer]:
-    """A server for one test, which may stop it."""
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture
-def redis_url(redis_server: RedisServer) -> str:
-    """The address of an empty namespace."""
-    return f"{redis_server.url}?namespace=test-{next(_namespaces)}&timeout_s=5"
 
 
 @pytest.fixture
