@@ -48,6 +48,7 @@ def test_tcp_socket_and_valkey_addresses_reach_the_server(redis_server: RedisSer
     ):
         with closing(RedisStore(url)) as store:
             use(store)
+            assert len(store.read("log")) == 1
 
 
 def test_namespaces_are_apart_and_the_address_wins(redis_server: RedisServer) -> None:
@@ -315,6 +316,7 @@ def test_a_server_that_forgot_the_scripts_is_told_again(own_redis: RedisServer) 
     with closing(RedisStore(own_redis.url)) as store, own_redis.client() as client:
         use(store)
         client.script_flush()
+        assert store.claim("a", [Claim(account="x", spent=2, limit=10)]).granted
         use(store)
 
 
@@ -419,6 +421,7 @@ def test_a_cluster_is_used_from_any_of_its_nodes(cluster: tuple[RedisServer, Red
         for namespace in ("a", "b", "c", "d"):
             with closing(RedisStore(f"{node.url}?cluster=true&namespace={namespace}")) as store:
                 use(store)
+                assert len(store.read("log")) == 1
 
 
 def test_a_node_of_a_cluster_that_is_taken_for_a_server_alone_is_a_configuration_error(

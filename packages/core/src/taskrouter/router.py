@@ -46,6 +46,7 @@ from taskrouter.execution import (
     drive_async,
     streamed,
 )
+from taskrouter.execution.backends.request import answers_asked_for, length_limits
 from taskrouter.execution.callers import synchronous
 from taskrouter.execution.dispatch import Dispatcher
 from taskrouter.execution.warming import warmed
@@ -491,7 +492,7 @@ class Router:
             rng=self._rng,
             started_s=time.monotonic(),
             expects_finish=own,
-            unlimited=own and not _length_limits(step, self._models),
+            unlimited=own and not length_limits(step, self._models),
             access=self._health,
             wallet=self._wallet(step, decision),
             gate=self._gate,
@@ -506,9 +507,8 @@ class Router:
 
     def _need(self, step: Step, profile: TaskProfile) -> Callable[[str], Need]:
         """Return what tells the most that a call of a model may use, as far as its request says."""
-        asked = step.payload.get("n") if isinstance(step.payload, Mapping) else None
-        answers = asked if isinstance(asked, int) and asked > 0 else 1
-        return self._budgets.need(profile, self._models, _length_limits(step, self._models), answers=answers)
+        limits = length_limits(step, self._models)
+        return self._budgets.need(profile, self._models, limits, answers=answers_asked_for(step))
 
     def _conditions(self, step: Step, policy: PolicyConfig, purses: Sequence[Purse]) -> Conditions:
         """Return what holds at the moment beside the cards; mostly nothing."""
@@ -619,23 +619,6 @@ def _validators(manager: PluginManager, given: Mapping[str, Validator] | None) -
         if not callable(validator):
             raise ConfigurationError(f"validators[{name!r}] is a {type(validator).__name__}; it must be a function")
     return offered([*registered(manager, "taskrouter_validators"), given or {}], "validator")
-
-
-_LENGTH_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-
-
-def _length_limits(step: Step, models: Mapping[str, ModelConfig]) -> dict[str, int]:
-    """Return the limits to an answer's length that requests of our own would carry, by model id."""
-    payload = step.payload if isinstance(step.payload, Mapping) else {}
-    asked = _limit(payload)
-    if asked is not None:
-        return dict.fromkeys(models, asked)
-    return {name: limit for name, model in models.items() if model.params and (limit := _limit(model.params))}
-
-
-def _limit(parameters: Mapping[str, Any]) -> int | None:
-    limits = (parameters.get(name) for name in _LENGTH_LIMITS)
-    return next((limit for limit in limits if isinstance(limit, int) and limit > 0), None)
 
 
 def _incumbent(wanted: str | None, models: Mapping[str, ModelConfig]) -> str:

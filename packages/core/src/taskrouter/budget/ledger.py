@@ -195,7 +195,7 @@ class Ledger:
         for at in range(0, len(names), AT_ONCE):
             try:
                 self._exchange(self._store, names[at : at + AT_ONCE])
-            except BaseException:
+            except BaseException:  # an interruption too: what was not written must be written next time
                 with self._lock:
                     self._fresh.update(fresh)
                 raise

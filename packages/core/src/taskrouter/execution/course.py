@@ -78,7 +78,7 @@ class Course:
         """
         try:
             return self.gate.fault(view, self.step, open_.model, unlimited=self.unlimited)
-        except BaseException:
+        except BaseException:  # an interruption of a validator too: the answer is there and must be paid for
             self.account.succeed(open_, view, self.limits.now_s)
             raise
 

@@ -1,4 +1,4 @@
-"""From a step to the keyword arguments of a chat-completions call."""
+"""From a step to the keyword arguments of a chat-completions call, and what these ask for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 from taskrouter.config import ModelConfig
 from taskrouter.step import Step
+
+_LENGTH_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 
 
 def chat_completion_request(model: ModelConfig, step: Step, *, stream: bool) -> dict[str, Any]:
@@ -25,3 +27,23 @@ def chat_completion_request(model: ModelConfig, step: Step, *, stream: bool) -> 
         request["stream"] = True
         request["stream_options"] = {"include_usage": True}
     return request
+
+
+def length_limits(step: Step, models: Mapping[str, ModelConfig]) -> dict[str, int]:
+    """Return the limits to an answer's length, in tokens, that the requests of a step would carry, by model id."""
+    payload = step.payload if isinstance(step.payload, Mapping) else {}
+    asked = _length_limit(payload)
+    if asked is not None:
+        return dict.fromkeys(models, asked)
+    return {name: limit for name, model in models.items() if model.params and (limit := _length_limit(model.params))}
+
+
+def answers_asked_for(step: Step) -> int:
+    """Return how many answers a request of a step would ask for (`n`)."""
+    asked = step.payload.get("n") if isinstance(step.payload, Mapping) else None
+    return asked if isinstance(asked, int) and asked > 0 else 1
+
+
+def _length_limit(parameters: Mapping[str, Any]) -> int | None:
+    limits = (parameters.get(name) for name in _LENGTH_LIMITS)
+    return next((limit for limit in limits if isinstance(limit, int) and limit > 0), None)
