@@ -18,6 +18,7 @@ The exit code is 1 when one of them fails. It needs redis-server.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import logging
 import math
@@ -25,7 +26,7 @@ import multiprocessing
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.synchronize import Event
@@ -124,6 +125,12 @@ class Signals(NamedTuple):
     break_it: Event
     known: Any
     spend: Event
+    turns: Sequence[Any]
+    """Of each process: one for each call, until the store has gone."""
+    gone: Event
+    """From when on calls need no turn."""
+    paid_meanwhile: Any
+    """One for each call that was paid for between `gone` and `calm`."""
     calm: Event
     """The store is there, and will be."""
     done: Any
@@ -147,16 +154,21 @@ def work(scene: Scene, number: int, signals: Signals) -> None:
         signals.known.release()
         assert signals.spend.wait(PATIENCE_S)
         with router.budget(usd=scene.limit_usd, key=KEY):
-            _spend(router, rng, told, signals.calm)
+            _spend(router, rng, told, signals, signals.turns[number])
     signals.done.put(told)
 
 
-def _spend(router: Router, rng: random.Random, told: Told, calm: Event) -> None:
+def _spend(router: Router, rng: random.Random, told: Told, signals: Signals, turns: Any) -> None:
     """Call until the budget refuses although the store is there."""
     while True:
-        was_calm = calm.is_set()
+        while not signals.gone.is_set() and not turns.acquire(timeout=0.1):
+            continue
+        was_calm = signals.calm.is_set()
         try:
+            was_away = signals.gone.is_set() and not was_calm
             _pay(router, rng, told)
+            if was_away:
+                signals.paid_meanwhile.release()
         except BudgetExceededError as refused:
             told.refused += 1
             if was_calm and "shared state is away" not in str(refused):
@@ -272,8 +284,9 @@ def run(outage: str, *, processes: int, limit_usd: float, away_s: float | None =
             server.reset()
             if outage == "none":
                 signals.calm.set()
+                signals.gone.set()
             signals.spend.set()
-            phases = None if outage == "none" else _away(what, redis, server, limit_usd)
+            phases = None if outage == "none" else _away(what, redis, server, limit_usd, signals)
             signals.calm.set()
             told = results()
         return _result(outage, told, server, limit_usd, phases, time.monotonic() - began_s)
@@ -283,9 +296,16 @@ def run(outage: str, *, processes: int, limit_usd: float, away_s: float | None =
 def _started(scene: Scene, processes: int) -> Iterator[tuple[Signals, Callable[[], list[Told]]]]:
     """Start the processes and let a breaker open in one of them; then they wait for the signal to spend."""
     context = multiprocessing.get_context("spawn")
-    done = context.Queue()
     signals = Signals(
-        context.Semaphore(0), context.Event(), context.Semaphore(0), context.Event(), context.Event(), done
+        ready=context.Semaphore(0),
+        break_it=context.Event(),
+        known=context.Semaphore(0),
+        spend=context.Event(),
+        turns=[context.Semaphore(0) for _ in range(processes)],
+        gone=context.Event(),
+        paid_meanwhile=context.Semaphore(0),
+        calm=context.Event(),
+        done=context.Queue(),
     )
     started = [context.Process(target=work, args=(scene, number, signals)) for number in range(processes)]
     for process in started:
@@ -296,7 +316,7 @@ def _started(scene: Scene, processes: int) -> Iterator[tuple[Signals, Callable[[
         signals.break_it.set()
         for _ in started:
             assert signals.known.acquire(timeout=PATIENCE_S), "a process never heard of the breaker"
-        yield signals, lambda: [done.get(timeout=PATIENCE_S) for _ in started]
+        yield signals, lambda: [signals.done.get(timeout=PATIENCE_S) for _ in started]
         for process in started:
             process.join(PATIENCE_S)
     finally:
@@ -305,20 +325,31 @@ def _started(scene: Scene, processes: int) -> Iterator[tuple[Signals, Callable[[
                 process.terminate()
 
 
-def _away(what: Outage, redis: RedisServer, server: RunningServer, limit_usd: float) -> tuple[float, float]:
-    """Take the store away for a while; return from when to when, seconds since the epoch."""
+def _away(
+    what: Outage, redis: RedisServer, server: RunningServer, limit_usd: float, signals: Signals
+) -> tuple[float, float]:
+    """Take the store away for a while; return from when to when, seconds since the epoch.
+
+    Calls get their turn one by one until it goes, so that it goes when it should, however fast the calls are.
+    """
     deadline_s = time.monotonic() + PATIENCE_S
+    turns = itertools.cycle(signals.turns)
     while _counted_usd(server) < what.from_share * limit_usd:
         assert time.monotonic() < deadline_s, "so much was never spent"
-        time.sleep(0.02)
-    from_s = time.time()
+        next(turns).release()
+        time.sleep(0.005)
     if what.kills:
         redis.kill()
-        time.sleep(what.away_s)
-        redis.start()
     else:
         redis.pause()
-        time.sleep(what.away_s)
+    from_s = time.time()
+    signals.gone.set()
+    time.sleep(what.away_s)
+    if what.away_s:
+        signals.paid_meanwhile.acquire(timeout=PATIENCE_S)
+    if what.kills:
+        redis.start()
+    else:
         redis.go_on()
     return from_s, time.time()
 

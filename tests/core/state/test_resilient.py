@@ -125,6 +125,26 @@ def test_what_a_server_forgot_is_reported_again_although_nothing_was_claimed_mea
     assert not resilient.claim("late", [Claim(account="x", spent=1, limit=100)]).granted
 
 
+def test_who_notices_that_a_server_forgot_holds_its_share_there_at_once(own_redis: RedisServer) -> None:
+    def claim(store: StateStore, owner: str, spent: int) -> bool:
+        return store.claim(owner, [Claim(account="x", spent=spent, limit=100)]).granted
+
+    with closing(wrapped(own_redis, retry_s=60)) as first, closing(wrapped(own_redis, retry_s=60)) as second:
+        assert claim(first, "first", 20)
+        assert claim(second, "second", 20)
+        assert claim(first, "first", 21)
+        own_redis.kill()
+        own_redis.start()
+        # Of the 59 that are left one half is the first one's, which goes on alone; the second has noticed nothing.
+        assert claim(first, "first", 22)
+        assert not first.available
+        assert not claim(second, "second", 51)
+        assert claim(second, "second", 50)
+        assert claim(first, "first", 50)
+        assert not claim(first, "first", 51)
+        assert second.available
+
+
 def test_a_report_of_what_was_spent_is_not_refused_when_another_was_faster(
     own_redis: RedisServer, resilient: ResilientStore, direct: RedisStore
 ) -> None:

@@ -171,6 +171,8 @@ class ResilientStore:
     def _claim(self, owner: str, claims: Sequence[Claim]) -> Report:
         report = self._store.claim(owner, claims)
         if self._shares.forgotten(owner, claims, report):
+            # At once: those who have not noticed go on with the store, and must not take what is used here meanwhile.
+            self._shares.announce(self._store)
             raise StoreUnavailable("it has forgotten what others have used, and is told again")
         self._shares.note(owner, claims, report)
         return report
