@@ -44,6 +44,8 @@ class Candidate:
     """The copy that is called."""
     options: Mapping[str, Any]
     """The arguments bound to it."""
+    vendor: str
+    """Whose integration it is; see `vendor_of`."""
 
 
 def read_candidates(given: Candidates) -> dict[str, Candidate]:
@@ -74,7 +76,17 @@ def _candidate(key: str | None, spec: CandidateSpec, where: str) -> Candidate:
     model, options = unwrapped(spec, where)
     ls_params = model._get_ls_params(**options)  # noqa: SLF001 - how LangChain itself asks a model for its name
     name = key or ls_params.get("ls_model_name") or type(model).__name__
-    return Candidate(name, spec, model, private_copy(model), options)
+    return Candidate(name, spec, model, private_copy(model), options, vendor_of(model))
+
+
+def vendor_of(model: BaseChatModel) -> str:
+    """Return whose integration a model is: `openai` for `langchain_openai`, also for a user's own class beneath.
+
+    It says which messages and which tools of its own making the provider understands.
+    """
+    packages = (cls.__module__.partition(".")[0] for cls in type(model).__mro__)
+    ours = ("langchain_core", "langchain_taskrouter")
+    return next((p.removeprefix("langchain_") for p in packages if p.startswith("langchain_") and p not in ours), "")
 
 
 def unwrapped(spec: CandidateSpec, where: str = "candidate") -> tuple[BaseChatModel, Mapping[str, Any]]:
