@@ -7,6 +7,8 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from taskrouter.budget import BudgetBook
 from taskrouter.config import BudgetConfig, StateConfig
@@ -56,17 +58,30 @@ class RouterState:
         # What is wrong is not quoted, unless it is a number: it may be an answer.
         if not isinstance(decision_id, str) or not re.fullmatch(r"dec_[0-9a-f]{16}", decision_id):
             raise FeedbackError(f"this {type(decision_id).__name__} is no decision id: pass `outcome.decision_id`")
+        self._append(decision_id, score, source, [{"decision_id": decision_id}])
+
+    def feedback_run(self, run_id: str, shares: Mapping[str, float], score: float, source: str) -> None:
+        """Append a run's label to the log of feedback, divided among its steps; see `Router.feedback_run`."""
+        if not isinstance(run_id, str) or not shares:
+            raise FeedbackError(
+                "no step of this run is known here: pass the `run_id` of the steps' context, in the process that made "
+                "them, and not long after"
+            )
+        steps = [{"decision_id": step, "run_id": run_id, "share": share} for step, share in shares.items()]
+        self._append("the run", score, source, steps)
+
+    def _append(self, subject: str, score: float, source: str, records: Sequence[Mapping[str, Any]]) -> None:
         if not isinstance(score, int | float):
-            raise FeedbackError(f"score of {decision_id} is a {type(score).__name__}: it must be a number from 0 to 1")
+            raise FeedbackError(f"score of {subject} is a {type(score).__name__}: it must be a number from 0 to 1")
         if not 0.0 <= score <= 1.0:
-            raise FeedbackError(f"score of {decision_id} is {score!r:.40}: it must be a number from 0 to 1")
+            raise FeedbackError(f"score of {subject} is {score!r:.40}: it must be a number from 0 to 1")
         if not isinstance(source, str) or not re.fullmatch(r"[\w.:/ -]{1,100}", source):
-            raise FeedbackError(f"source of {decision_id}: it must be a short name of who says so, such as 'user'")
-        record = {"v": 1, "decision_id": decision_id, "score": float(score), "source": source, "at_s": time.time()}
+            raise FeedbackError(f"source of {subject}: it must be a short name of who says so, such as 'user'")
+        said = {"score": float(score), "source": source, "at_s": time.time()}
         try:
-            self._log.append(FEEDBACK, [json.dumps(record)])
+            self._log.append(FEEDBACK, [json.dumps({"v": 1, **record, **said}) for record in records])
         except StoreUnavailable as error:
-            raise FeedbackError(f"feedback for {decision_id} was not kept: {error}") from error
+            raise FeedbackError(f"feedback for {subject} was not kept: {error}") from error
 
     def close(self) -> None:
         """Write what is not written and close the store."""

@@ -52,6 +52,7 @@ from taskrouter.execution.dispatch import Dispatcher
 from taskrouter.execution.warming import warmed
 from taskrouter.health import EndpointState, endpoints_of
 from taskrouter.keeping import RouterState
+from taskrouter.learning import RunCredit
 from taskrouter.observability import Telemetry
 from taskrouter.outcome import Outcome, ResponseView
 from taskrouter.planning import Planner, make_selector
@@ -155,6 +156,7 @@ class Router:
             meter_provider=meter_provider,
         )
         self._events = Events(self._plugins)
+        self._credit = RunCredit()
 
     @classmethod
     def from_config(
@@ -401,6 +403,24 @@ class Router:
         """
         self._state.feedback(decision_id, score, source)
 
+    def feedback_run(self, run_id: str, score: float, *, source: str = "user") -> None:
+        """Record how well a whole run of an agent went, and credit its steps with it.
+
+        One run counts as one label: each step gets a share, and the shares sum to 1. A step of which little was known
+        (the quality expected of the model that answered had a large variance) gets more than one whose model is known
+        to be good or bad at its task. Each share is one record, kept as durably as those of `feedback`.
+
+        Args:
+            run_id: `StepContext.run_id` of its steps. The answered steps of the latest runs of this process are known:
+                1,000 runs, and of each the last 1,000 steps.
+            score: from 0, useless, to 1, just right.
+            source: who says so, such as `user`, `test`, `judge`.
+
+        Raises:
+            FeedbackError: no step of the run is known, the score is out of range, or the file cannot be written.
+        """
+        self._state.feedback_run(run_id, self._credit.shares(run_id), score, source)
+
     def health(self) -> tuple[EndpointState, ...]:
         """Return how every endpoint of the pool is doing: circuit breaker, error rate, latency, calls under way."""
         return self._health.states(time.monotonic())
@@ -534,6 +554,7 @@ class Router:
         if self._caching:
             answered = next(attempt for attempt in outcome.attempts if attempt.status == "ok")
             self._prefixes.note(step, answered.model, answered.usage, time.monotonic())
+        self._credit.note(outcome)
         self._events.completed(outcome)
 
     def _check_decision(self, step: Step, decision: Decision) -> None:
