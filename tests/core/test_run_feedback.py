@@ -19,7 +19,7 @@ ANSWER = ResponseView(text="yes", finish_reason="stop")
 
 
 def router_of(url: str = "memory:", **fields: Any) -> Router:
-    models = [{"id": name, "context_tokens": 8000} for name in ("sure", "unsure")]
+    models: list[dict[str, Any]] = [{"id": name, "context_tokens": 8000} for name in ("sure", "unsure")]
     models[0]["quality"] = {"code_generation": {"mean": 0.9, "weight": 500, "source": "our own tests"}}
     return Router.from_config({"router": {"incumbent": "sure"}, "models": models, "state": {"url": url}, **fields})
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from langchain.chat_models import init_chat_model
+from langchain_core.exceptions import ModelNotFoundError
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.runnables import ConfigurableField
 from langchain_openai import ChatOpenAI
@@ -101,15 +102,18 @@ def test_a_policy_may_differ_from_the_shared_routers(model_of: ModelOf) -> None:
     )
 
 
-def test_a_providers_own_tool_stays_with_the_incumbents_provider(
-    routed: Routed, model_of: ModelOf, server: RunningServer
-) -> None:
-    server.script("first", "server_error", "server_error")
+def test_a_providers_own_tool_stays_with_candidates_of_that_provider(routed: Routed, model_of: ModelOf) -> None:
     other = FakeListChatModel(responses=["from elsewhere"])
     model = routed(candidates={"first": model_of("first"), "second": other, "third": model_of("second")}, config=None)
-    native = {"type": "web_search_20250305", "name": "web_search"}
-    message: Any = model.bind_tools([native]).invoke(QUESTION)
-    assert message.response_metadata["taskrouter"]["model"] in ("first", "third")
+    # The simulator does not speak the API in which OpenAI has its own tools.
+    with pytest.raises(ModelNotFoundError, match="all 2 attempts failed on 'first', 'third'"):
+        model.bind_tools([{"type": "web_search_preview"}]).invoke(QUESTION)
+
+
+def test_providers_tools_that_no_candidate_has_are_refused_when_they_are_bound(routed: Routed) -> None:
+    theirs = {"type": "web_search_20250305", "name": "web_search"}
+    with pytest.raises(ConfigurationError, match="no candidate's provider has all of them: 'first' has no web search"):
+        routed().bind_tools([theirs])
 
 
 def test_fields_can_be_configured_at_run_time(routed: Routed) -> None:

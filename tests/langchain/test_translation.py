@@ -21,7 +21,8 @@ from langchain_core.messages import (
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from langchain_taskrouter._messages import chat_messages
-from langchain_taskrouter._tools import BoundTools, is_native
+from langchain_taskrouter._native import is_native
+from langchain_taskrouter._tools import BoundTools
 from langchain_taskrouter._view import aviewed, result_view, viewed
 from taskrouter import Step
 from taskrouter.outcome import Usage
@@ -160,7 +161,7 @@ PORTABLE: list[dict[str, Any]] = [
 @pytest.mark.parametrize("tool", [*NATIVE, *PORTABLE], ids=str)
 def test_every_tool_can_be_profiled(tool: dict[str, Any]) -> None:
     bound = BoundTools([tool])
-    assert bound.native == (tool in NATIVE)
+    assert is_native(tool) == (tool in NATIVE)
     assert Step(messages=[{"role": "user", "content": "?"}], tools=bound.profiled()).tools
 
 

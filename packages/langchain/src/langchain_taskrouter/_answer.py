@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from langchain_core.messages import AIMessageChunk
@@ -12,10 +12,10 @@ from langchain_taskrouter._identity import KEY
 from taskrouter import Outcome, Router
 
 
-def annotated(outcome: Outcome[ChatResult], router: Router) -> ChatResult:
+def annotated(outcome: Outcome[ChatResult], router: Router, notes: Mapping[str, Any]) -> ChatResult:
     """Return the answer with its account. The candidate's own may lie in a cache, so it is copied, not changed."""
     first, *others = outcome.response.generations
-    facts = {**first.message.response_metadata, KEY: account(outcome)}
+    facts = {**first.message.response_metadata, KEY: {**account(outcome), **notes}}
     facts.setdefault("model_name", outcome.view.model or router.models[outcome.model].model)
     message = first.message.model_copy(update={"response_metadata": facts})
     generation = first.model_copy(update={"message": message})
@@ -41,8 +41,8 @@ class Relay:
     A chunk that calls itself the last is held until the stream has ended; without one an empty last chunk is added.
     """
 
-    def __init__(self, router: Router) -> None:
-        self._router = router
+    def __init__(self, router: Router, notes: Mapping[str, Any]) -> None:
+        self._router, self._notes = router, notes
         self._held: ChatGenerationChunk | None = None
         self._blocks = False
 
@@ -60,7 +60,7 @@ class Relay:
     def last(self, outcome: Outcome[Any] | None) -> ChatGenerationChunk:
         """Return the last chunk, with the account."""
         assert outcome is not None, "the stream has not ended"  # noqa: S101 - the router's contract
-        facts: dict[str, Any] = {KEY: account(outcome)}
+        facts: dict[str, Any] = {KEY: {**account(outcome), **self._notes}}
         if outcome.view.model is None:  # else a chunk has said it, and it would be joined
             facts["model_name"] = self._router.models[outcome.model].model
         if self._held is None:

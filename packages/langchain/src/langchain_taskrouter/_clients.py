@@ -1,7 +1,7 @@
 """Copies of the user's models with clients as routing needs them: without retries, and one set per event loop.
 
-Only the SDK clients of OpenAI's kind (`root_client`, `root_async_client`) are rebuilt by name; of other models the copy
-has the field `max_retries` at 0, which is what they read when they build a client or make a call.
+The SDK clients of OpenAI's and Anthropic's kind are rebuilt, known by the names under which the models hold them; of
+other models the copy has the field `max_retries` at 0, which is what they read when they build a client or make a call.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from langchain_core.language_models import BaseChatModel
 
 from taskrouter.execution.backends.loops import PerLoop
 
-_USERS_OWN = ("http_async_client", "openai_proxy")
+_ASYNC_CLIENTS = ("root_async_client", "_async_client")
+"""Where models of OpenAI's and of Anthropic's kind hold their SDK's asynchronous client."""
+_USERS_OWN = ("http_async_client", "openai_proxy", "anthropic_proxy")
 """Fields by which users bring an asynchronous HTTP client of their own making: it is left alone."""
 
 
@@ -51,30 +53,41 @@ class LoopClients:
     """
 
     def __init__(self) -> None:
-        self._models: PerLoop[BaseChatModel] = PerLoop(_close)
+        self._models: PerLoop[tuple[BaseChatModel, Any]] = PerLoop(_close)
 
     async def get(self, key: str, model: BaseChatModel) -> BaseChatModel:
         """Return the model as it is to be called in the running loop."""
-        if not _rebuildable(model):
+        held = None if any(getattr(model, name, None) for name in _USERS_OWN) else _sdk_client(model)
+        if held is None:
             return model
-        return await self._models.get(key, lambda: _with_fresh_client(model))
+        return (await self._models.get(key, lambda: _with_fresh_client(model, *held)))[0]
 
     async def aclose(self) -> None:
         """Close the clients of the running loop."""
         await self._models.aclose()
 
 
-def _rebuildable(model: BaseChatModel) -> bool:
-    sdk = getattr(model, "root_async_client", None)
-    return hasattr(sdk, "with_options") and not any(getattr(model, name, None) for name in _USERS_OWN)
+def _sdk_client(model: BaseChatModel) -> tuple[str, Any] | None:
+    """Return where a model holds its SDK's asynchronous client, and the client, if one can be made after it."""
+    for name in _ASYNC_CLIENTS:
+        client = getattr(model, name, None)
+        if hasattr(client, "with_options") and hasattr(_sdk_of(client), "DefaultAsyncHttpxClient"):
+            return name, client
+    return None
 
 
-def _with_fresh_client(model: BaseChatModel) -> BaseChatModel:
-    old: Any = model.root_async_client  # type: ignore[attr-defined] # `_rebuildable` has looked
-    sdk: Any = sys.modules[type(old).__module__.partition(".")[0]]  # openai: the model has imported it
-    fresh = old.with_options(http_client=sdk.DefaultAsyncHttpxClient(base_url=old.base_url))
-    return model.model_copy(update={"root_async_client": fresh, "async_client": fresh.chat.completions})
+def _sdk_of(client: Any) -> Any:
+    return sys.modules[type(client).__module__.partition(".")[0]]  # the model has imported it
 
 
-async def _close(model: BaseChatModel) -> None:
-    await model.root_async_client.close()  # type: ignore[attr-defined] # only models with a fresh client are kept
+def _with_fresh_client(model: BaseChatModel, name: str, old: Any) -> tuple[BaseChatModel, Any]:
+    fresh = old.with_options(http_client=_sdk_of(old).DefaultAsyncHttpxClient(base_url=old.base_url))
+    copy = model.model_copy()
+    copy.__dict__[name] = fresh  # a field of the one kind of model, a cached property of the other
+    if "async_client" in copy.__dict__:
+        copy.__dict__["async_client"] = fresh.chat.completions
+    return copy, fresh
+
+
+async def _close(kept: tuple[BaseChatModel, Any]) -> None:
+    await kept[1].close()

@@ -1,12 +1,12 @@
 """Which step of which agent a call is, read from LangChain's config: what users declare, else what LangGraph says.
 
 Order, strongest first: `config["configurable"]["taskrouter"]`, `config["metadata"]["taskrouter"]`, `for_node`, then
-what LangGraph and `create_agent` put into the metadata.
+what LangGraph and `create_agent` put into the metadata. In `configurable` a call may also say how it is to be routed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from langchain_core.runnables import RunnableConfig, ensure_config
@@ -17,32 +17,45 @@ from taskrouter.profile import FAMILIES
 
 KEY = "taskrouter"
 """The key in `metadata` and `configurable` under which users declare a step."""
-DECLARABLE = ("task", "agent", "node", "index", "run_id", "session_id", "tenant", "tags")
+STEP_KEYS = ("task", "agent", "node", "index", "run_id", "session_id", "tenant", "tags")
+"""What may be said of a step, wherever."""
+CALL_KEYS = ("policy", "model", "dry_run")
+"""What may be said of how a call is routed: not in metadata, which goes into traces."""
 _ENGINE_TAGS = ("seq:step:", "map:key:", "graph:step:", "branch:to:", "langsmith:")
 """Beginnings of tags that LangChain sets for itself."""
 
 
 class Identity(NamedTuple):
-    """A step's place in the application, and its task type where it was declared."""
+    """A step's place in the application, its task type where it was declared, and how it is to be routed."""
 
     context: StepContext
     task_type: str | None
+    policy: Any = None
+    """A policy for this call alone."""
+    model: str | None = None
+    """The candidate that this call is for."""
+    dry_run: bool = False
+    """Whether the incumbent answers, whatever is decided."""
 
 
-def checked(declared: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+def checked(declared: Mapping[str, Any], where: str, known: Sequence[str] = STEP_KEYS) -> Mapping[str, Any]:
     """Return a declaration, or say what is wrong with it.
 
     Raises:
-        ConfigurationError: an unknown key, or an unknown task type.
+        ConfigurationError: an unknown key, an unknown task type, or a value of the wrong kind.
     """
     if not isinstance(declared, Mapping):
         raise ConfigurationError(f"{where} is a {type(declared).__name__}; it must be a mapping")
     for name in declared:
-        if name not in DECLARABLE:
-            raise ConfigurationError(f"{where}: unknown key {name!r}; known keys: {', '.join(DECLARABLE)}")
+        if name not in known:
+            raise ConfigurationError(f"{where}: unknown key {name!r}; known keys: {', '.join(known)}")
     task = declared.get("task")
     if task is not None and task not in FAMILIES:
         raise ConfigurationError(f"{where}: unknown task type {task!r}; known: {', '.join(sorted(FAMILIES))}")
+    if not isinstance(declared.get("dry_run", False), bool):
+        raise ConfigurationError(
+            f"{where}: dry_run is a {type(declared['dry_run']).__name__}; it must be True or False"
+        )
     return declared
 
 
@@ -60,7 +73,7 @@ def identify(config: Mapping[str, Any] | None, declared: Mapping[str, Any]) -> I
     said = {
         **declared,
         **checked(metadata.get(KEY) or {}, f"metadata[{KEY!r}]"),
-        **checked(configurable.get(KEY) or {}, f"configurable[{KEY!r}]"),
+        **checked(configurable.get(KEY) or {}, f"configurable[{KEY!r}]", (*STEP_KEYS, *CALL_KEYS)),
     }
     context = StepContext(
         agent=_text(said.get("agent") or metadata.get("lc_agent_name") or _enclosing(metadata)),
@@ -71,7 +84,7 @@ def identify(config: Mapping[str, Any] | None, declared: Mapping[str, Any]) -> I
         tenant=_text(said.get("tenant")),
         tags=_tags(said.get("tags") or (), (*ambient["tags"], *(given.get("tags") or ()))),
     )
-    return Identity(context, said.get("task"))
+    return Identity(context, said.get("task"), said.get("policy"), said.get("model"), said.get("dry_run", False))
 
 
 def call_config(config: RunnableConfig | None, metadata: Mapping[str, Any] | None) -> Mapping[str, Any]:

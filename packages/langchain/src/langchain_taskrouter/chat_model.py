@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any
+import difflib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import Any, Self
+from uuid import uuid4
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -19,14 +21,17 @@ from langchain_taskrouter import _delegate
 from langchain_taskrouter._answer import Relay, annotated
 from langchain_taskrouter._candidates import Candidate, Candidates, cards, read_candidates, shared_profile, unwrapped
 from langchain_taskrouter._clients import LoopClients
+from langchain_taskrouter._credit import Credit
 from langchain_taskrouter._errors import langchain_errors
-from langchain_taskrouter._history import history_for
-from langchain_taskrouter._identity import KEY, call_config, checked, identify
-from langchain_taskrouter._request import CONFIG, TOOLS, Request, without_own
+from langchain_taskrouter._identity import KEY, checked
+from langchain_taskrouter._request import CONFIG, SCHEMA, TOOLS, without_own
+from langchain_taskrouter._routing import Routing
+from langchain_taskrouter._structured import Schema, StructuredOutput, parsed
 from langchain_taskrouter._tools import BoundTools, ToolSpec
-from langchain_taskrouter._view import Viewed, aviewed, result_view, viewed
-from taskrouter import ConfigurationError, Decision, ResponseView, Router, RouterConfig, Step
-from taskrouter.config import PolicyConfig
+from langchain_taskrouter._tracing import beneath, traced_by_others
+from langchain_taskrouter._view import Viewed, aviewed, viewed
+from taskrouter import ConfigurationError, ResponseView, Router, RouterConfig
+from taskrouter.config import ExecutionConfig, PolicyConfig, validated
 
 PolicySpec = PolicyConfig | str | Mapping[str, Any]
 
@@ -43,6 +48,8 @@ class RoutedChatModel(BaseChatModel):
         policy: `safe` (default), `balanced`, `economy`, weights, or a table as in `[policy]`.
         router: a router to share, whose pool has the candidates' ids.
         config: everything else, in the shape of `taskrouter.toml`; `[[models]]` adds facts, such as prices.
+        timeout: seconds that a call to a candidate may take; the same as `execution.timeout_s`.
+        max_retries: how often a candidate is asked again after a failure; the same as `execution.retries`.
 
     Raises:
         ConfigurationError: something of this is wrong; the message names it.
@@ -55,8 +62,17 @@ class RoutedChatModel(BaseChatModel):
     declared: Mapping[str, Any] = Field(default_factory=dict, exclude=True)
     """What `for_node` says of the steps that this view makes."""
 
+    temperature: float | None = None
+    """For every candidate, in place of its own; a call may say otherwise. So are the next two."""
+    max_tokens: int | None = None
+    stop: list[str] | None = None
+    credit: bool = True
+    """Whether tools that fail, parsers that cannot read an answer and nodes that raise count against the step."""
+
     _pool: dict[str, Candidate] = PrivateAttr()
     _clients: LoopClients = PrivateAttr(default_factory=LoopClients)
+    _credit: Credit = PrivateAttr()
+    _made_with: dict[str, Any] | None = PrivateAttr(None)
 
     def __init__(
         self,
@@ -65,10 +81,17 @@ class RoutedChatModel(BaseChatModel):
         policy: PolicySpec | None = None,
         router: Router | None = None,
         config: RouterConfig | Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        max_retries: int | None = None,
         **fields: Any,
     ) -> None:
+        _check_fields(type(self), fields)
         pool = read_candidates(candidates)
+        config = _with_limits(config, router, timeout_s=timeout, retries=max_retries)
+        made_with = None
         if router is None:
+            made_with = {"incumbent": incumbent, "policy": policy, "config": config}
             router, policy = _own_router(pool, incumbent, policy, config), None
         else:
             _check_shared(router, pool, incumbent, config)
@@ -80,6 +103,8 @@ class RoutedChatModel(BaseChatModel):
             **fields,
         )
         self._pool = pool
+        self._credit = Credit(router)
+        self._made_with = made_with
 
     # --- what LangChain asks a model for ------------------------------------------------------------------------
 
@@ -95,7 +120,7 @@ class RoutedChatModel(BaseChatModel):
             for candidate in self._pool.values()
         }
         policy = (self.policy or self.router.policy).model_dump(mode="json", exclude_none=True)
-        return {"candidates": models, "incumbent": self.incumbent, "policy": policy}
+        return {"candidates": models, "incumbent": self.incumbent, "policy": policy, **self._defaults()}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         """Name the router: the model that answered stands in `response_metadata["model_name"]`."""
@@ -153,14 +178,47 @@ class RoutedChatModel(BaseChatModel):
         """Bind tools; the model that is chosen binds them in its own way.
 
         Args:
-            tools: functions, `BaseTool`s, schemas, or a provider's own tools, with which a step stays at the
-                incumbent's provider.
+            tools: functions, `BaseTool`s, schemas, or providers' own tools. A candidate gets those of its own provider,
+                and takes no step for which it lacks one: name one of each provider to leave the choice open.
             tool_choice: a tool's name, `any`, or what the candidates take.
             **kwargs: further arguments for the candidates' `bind_tools`.
+
+        Raises:
+            ConfigurationError: no candidate's provider has the providers' own tools that are asked for.
         """
         arguments = kwargs if tool_choice is None else {"tool_choice": tool_choice, **kwargs}
         bound = BoundTools(tools, tuple(arguments))
+        bound.among(self._pool.values(), self._pool[self.incumbent].vendor)
         return self.bind(tools=bound.shown, **arguments, **{TOOLS: bound})
+
+    def with_structured_output(
+        self,
+        schema: Schema | None = None,
+        *,
+        method: str | None = None,
+        include_raw: bool = False,
+        strict: bool | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Return a model whose answers have a shape; each candidate is asked for it in its own way.
+
+        Args:
+            schema: a pydantic class (answers are its instances), a `TypedDict`, a JSON Schema or a tool's schema
+                (answers are dictionaries); None is for `json_mode` alone.
+            method: `function_calling`, `json_schema` or `json_mode`; by default each candidate's own. Candidates that
+                do not know the method do not take such steps.
+            include_raw: return `{"raw": message, "parsed": answer or None, "parsing_error": exception or None}`.
+            strict: whether providers are to enforce the schema, where they can.
+            **kwargs: further arguments for the candidates' `with_structured_output`.
+
+        Raises:
+            ConfigurationError: the schema is no schema, or no candidate can be asked in this way; it says why.
+        """
+        options = kwargs if strict is None else {"strict": strict, **kwargs}
+        wanted = StructuredOutput(schema, method, options)
+        wanted.among(self._pool.values())
+        model = self.bind(**wanted.shown, **{SCHEMA: wanted})
+        return parsed(model, wanted.parser(self._credit if self.credit else None), include_raw=include_raw)
 
     # --- calls --------------------------------------------------------------------------------------------------
     # A config given with a call is not visible inside: `stream` hands nothing on, `invoke` only its metadata. So it
@@ -197,6 +255,7 @@ class RoutedChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
         """Stream the answer; see `BaseChatModel.stream`."""
+        config = _with_run(config)
         return super().stream(input, config, stop=stop, **_with_config(kwargs, config))
 
     def astream(
@@ -208,6 +267,7 @@ class RoutedChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         """Stream the answer; see `BaseChatModel.astream`."""
+        config = _with_run(config)
         return super().astream(input, config, stop=stop, **_with_config(kwargs, config))
 
     def _generate(
@@ -217,19 +277,16 @@ class RoutedChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        request = Request.of(messages, stop, kwargs)
-        step, decision = self._decided(request, run_manager, kwargs)
+        routing = self._routing(messages, stop, run_manager, kwargs)
 
         def call(model_id: str) -> ChatResult:
             candidate = self._pool[model_id]
-            options = request.options_for(candidate, candidate.model)
-            return _delegate.generate(
-                candidate.model, history_for(model_id, messages), request.stop_for(candidate), options
-            )
+            return _delegate.generate(candidate.model, *routing.arguments(candidate))
 
-        with langchain_errors():
-            outcome = self.router.run(step, call, result_view, decision=decision)
-        return annotated(outcome, self.router)
+        with langchain_errors(), beneath(routing.run_id):
+            outcome = self.router.run(routing.step, call, routing.view, decision=routing.decision)
+        self._answered(outcome.decision_id)
+        return annotated(outcome, self.router, routing.notes)
 
     async def _agenerate(
         self,
@@ -238,20 +295,17 @@ class RoutedChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        request = Request.of(messages, stop, kwargs)
-        step, decision = self._decided(request, run_manager, kwargs)
+        routing = self._routing(messages, stop, run_manager, kwargs)
 
         async def call(model_id: str) -> ChatResult:
             candidate = self._pool[model_id]
             model = await self._clients.get(model_id, candidate.model)
-            options = request.options_for(candidate, model)
-            return await _delegate.agenerate(
-                model, history_for(model_id, messages), request.stop_for(candidate), options
-            )
+            return await _delegate.agenerate(model, *routing.arguments(candidate))
 
-        with langchain_errors():
-            outcome = await self.router.arun(step, call, result_view, decision=decision)
-        return annotated(outcome, self.router)
+        with langchain_errors(), beneath(routing.run_id):
+            outcome = await self.router.arun(routing.step, call, routing.view, decision=routing.decision)
+        self._answered(outcome.decision_id)
+        return annotated(outcome, self.router, routing.notes)
 
     def _stream(
         self,
@@ -260,22 +314,22 @@ class RoutedChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        request = Request.of(messages, stop, kwargs)
-        step, decision = self._decided(request, run_manager, kwargs)
+        routing = self._routing(messages, stop, run_manager, kwargs)
 
         def open_stream(model_id: str) -> Iterator[Viewed]:
             candidate = self._pool[model_id]
-            options = request.options_for(candidate, candidate.model)
-            return viewed(
-                _delegate.stream(candidate.model, history_for(model_id, messages), request.stop_for(candidate), options)
-            )
+            return viewed(_delegate.stream(candidate.model, *routing.arguments(candidate)))
 
-        relay = Relay(self.router)
-        with langchain_errors(), self.router.run_stream(step, open_stream, _seen, decision=decision) as stream:
+        relay = Relay(self.router, routing.notes)
+        with beneath(routing.run_id):  # closed before the first chunk is handed on: a stream may end anywhere
+            opened = self.router.run_stream(routing.step, open_stream, _seen, decision=routing.decision)
+        with langchain_errors(), opened as stream:
             for chunk, _ in stream:
                 for ready in relay.put(chunk):
                     yield _told(ready, run_manager)
-            yield _told(relay.last(stream.outcome), run_manager)
+            last = relay.last(stream.outcome)
+            self._answered(routing.decision.id)
+            yield _told(last, run_manager)
 
     async def _astream(
         self,
@@ -284,43 +338,88 @@ class RoutedChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        request = Request.of(messages, stop, kwargs)
-        step, decision = self._decided(request, run_manager, kwargs)
+        routing = self._routing(messages, stop, run_manager, kwargs)
 
         async def open_stream(model_id: str) -> AsyncIterator[Viewed]:
             candidate = self._pool[model_id]
             model = await self._clients.get(model_id, candidate.model)
-            options = request.options_for(candidate, model)
-            return aviewed(
-                _delegate.astream(model, history_for(model_id, messages), request.stop_for(candidate), options)
-            )
+            return aviewed(_delegate.astream(model, *routing.arguments(candidate)))
 
-        relay = Relay(self.router)
+        relay = Relay(self.router, routing.notes)
+        with beneath(routing.run_id):
+            opened = self.router.arun_stream(routing.step, open_stream, _seen, decision=routing.decision)
         with langchain_errors():
-            async with self.router.arun_stream(step, open_stream, _seen, decision=decision) as stream:
+            async with opened as stream:
                 async for chunk, _ in stream:
                     for ready in relay.put(chunk):
                         yield await _atold(ready, run_manager)
-                yield await _atold(relay.last(stream.outcome), run_manager)
+                last = relay.last(stream.outcome)
+                self._answered(routing.decision.id)
+                yield await _atold(last, run_manager)
 
     # --- parts --------------------------------------------------------------------------------------------------
 
-    def _decided(self, request: Request, run_manager: Any, kwargs: Mapping[str, Any]) -> tuple[Step, Decision]:
-        config = call_config(kwargs.get(CONFIG), getattr(run_manager, "metadata", None))
-        step = request.step(identify(config, self.declared))
-        return step, self.router.route(step, policy=self.policy, use=self._allowed(request))
+    def _routing(
+        self, messages: list[BaseMessage], stop: list[str] | None, run_manager: Any, kwargs: Mapping[str, Any]
+    ) -> Routing:
+        """Decide where a call goes, before anything is sent."""
+        if self.credit:
+            self._credit.read(messages)
+        stop = (self.stop or None) if stop is None else stop
+        kwargs = {**self._defaults(), **kwargs}
+        return Routing(self.router, self._pool, messages, stop, kwargs, run_manager, self.declared, self.policy)
 
-    def _allowed(self, request: Request) -> list[str] | None:
-        """Return the candidates that the request leaves, or None for the router's whole pool."""
-        if request.pinned is not None:
-            if request.pinned not in self._pool:
-                known = ", ".join(self._pool)
-                raise ConfigurationError(f"model={request.pinned!r} is no candidate; the candidates are {known}")
-            return [request.pinned]
-        if request.tools is not None and request.tools.native:
-            provider = type(self._pool[self.incumbent].given)  # other classes would turn the tool into something else
-            return [candidate.id for candidate in self._pool.values() if type(candidate.given) is provider]
-        return None if self._pool.keys() == self.router.models.keys() else list(self._pool)
+    def _defaults(self) -> dict[str, Any]:
+        return {name: value for name in ("temperature", "max_tokens") if (value := getattr(self, name)) is not None}
+
+    def _answered(self, decision_id: str) -> None:
+        if self.credit:
+            self._credit.answered(decision_id)
+
+    # --- copies -------------------------------------------------------------------------------------------------
+
+    def __reduce__(self) -> tuple[Callable[..., RoutedChatModel], tuple[Any, ...]]:
+        """Pickle what it was made of. The router is made anew: what it has learned and what is spent stay behind."""
+        if self._made_with is None:
+            raise TypeError(
+                "a RoutedChatModel with a shared router cannot be pickled: pickle the candidates, and make the model "
+                "anew with the router of the process they come to"
+            )
+        own = {"candidates", "incumbent", "policy", "router"}
+        fields = {name: getattr(self, name) for name in self.model_fields_set - own}
+        return _made, (type(self), {"candidates": dict(self.candidates), **self._made_with, **fields})
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Return a copy with the same candidates and the same router: budgets and breakers are not to be forked."""
+        return self.model_copy()
+
+
+def _made(cls: type[RoutedChatModel], arguments: Mapping[str, Any]) -> RoutedChatModel:
+    return cls(**arguments)
+
+
+def _check_fields(cls: type[RoutedChatModel], fields: Mapping[str, Any]) -> None:
+    """Say which argument is none: LangChain would ignore it, and a slip of the pen would change nothing, silently."""
+    known = cls.model_fields.keys()
+    for name in fields:
+        if name not in known:
+            near = difflib.get_close_matches(name, [*known, "config"], n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else "; give it to the candidates, or in `config`"
+            raise ConfigurationError(f"RoutedChatModel has no argument {name!r}{hint}")
+
+
+def _with_limits(
+    config: RouterConfig | Mapping[str, Any] | None, router: Router | None, **limits: float | None
+) -> RouterConfig | Mapping[str, Any] | None:
+    """Return the configuration with what LangChain's models name otherwise."""
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    if not given:
+        return config
+    if router is not None:
+        raise ConfigurationError("timeout and max_retries are the router's: set them where the shared router is made")
+    settings = config if isinstance(config, RouterConfig) else RouterConfig.load(config or {})
+    execution = validated(ExecutionConfig, {**settings.execution.model_dump(), **given}, where="execution")
+    return settings.model_copy(update={"execution": execution})
 
 
 def _own_router(
@@ -349,6 +448,14 @@ def _check_shared(router: Router, pool: Mapping[str, Candidate], incumbent: str 
 
 def _with_config(kwargs: dict[str, Any], config: RunnableConfig | None) -> dict[str, Any]:
     return kwargs if config is None else {**kwargs, CONFIG: config}
+
+
+def _with_run(config: RunnableConfig | None) -> RunnableConfig | None:
+    """Give a stream's run its id beforehand where somebody has a span for it: inside, nothing says which run it is."""
+    if not traced_by_others() or (config or {}).get("run_id") is not None:
+        return config
+    given: RunnableConfig = {**(config or {}), "run_id": uuid4()}
+    return given
 
 
 def _seen(chunk: Viewed) -> ResponseView:

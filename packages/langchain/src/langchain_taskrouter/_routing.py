@@ -1,0 +1,94 @@
+"""One call of the routed model, decided: where it goes, and with what each candidate is called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatResult
+
+from langchain_taskrouter._candidates import Candidate
+from langchain_taskrouter._history import history_for
+from langchain_taskrouter._identity import Identity, call_config, identify
+from langchain_taskrouter._request import CONFIG, Request
+from langchain_taskrouter._view import result_view
+from taskrouter import ConfigurationError, ResponseView, Router
+
+Arguments = tuple[list[BaseMessage], list[str] | None, dict[str, Any]]
+
+
+class Routing:
+    """One call, decided.
+
+    Args:
+        router: who decides.
+        pool: the candidates by id.
+        messages: the conversation.
+        stop: stop sequences.
+        kwargs: the call's keyword arguments.
+        run_manager: LangChain's, where it gives one.
+        declared: what the model view says of its steps.
+        policy: the model's own policy, where it shares a router.
+
+    Raises:
+        ConfigurationError: the call names a model that is no candidate, or declares something unknown.
+        RoutingError: no candidate can take the step.
+    """
+
+    def __init__(
+        self,
+        router: Router,
+        pool: Mapping[str, Candidate],
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        kwargs: Mapping[str, Any],
+        run_manager: Any,
+        declared: Mapping[str, Any],
+        policy: Any,
+    ) -> None:
+        self._pool = pool
+        self._home = pool[router.incumbent].vendor
+        self._request = request = Request.of(messages, stop, kwargs)
+        config = call_config(kwargs.get(CONFIG), getattr(run_manager, "metadata", None))
+        identity = identify(config, declared)
+        self.run_id: UUID | None = getattr(run_manager, "run_id", None) or config.get("run_id")
+        self.step = request.step(identity)
+        self.notes: dict[str, Any] = {}
+        """What the account of the answer says beside the usual."""
+        allowed = self._allowed(router, identity)
+        policy = policy if identity.policy is None else identity.policy
+        self.decision = router.route(self.step, policy=policy, use=allowed)
+        if identity.dry_run:
+            self.notes = {"dry_run": {"model": self.decision.model, "reason": self.decision.reason}}
+            self.decision = router.route(self.step, policy=policy, use=[router.incumbent])
+
+    def arguments(self, candidate: Candidate) -> Arguments:
+        """Return the messages, stop sequences and keyword arguments to call a candidate with."""
+        messages = history_for(candidate.id, self._request.messages)
+        return messages, self._request.stop_for(candidate), self._request.options_for(candidate, self._home)
+
+    def view(self, result: ChatResult) -> ResponseView:
+        """Read a whole answer."""
+        seen = result_view(result)
+        return seen if self._request.structured is None else self._request.structured.view(seen)
+
+    def _allowed(self, router: Router, identity: Identity) -> list[str] | None:
+        """Return the candidates that the request leaves, or None for the router's whole pool."""
+        request = self._request
+        allowed = list(self._pool)
+        for pinned, where in ((request.pinned, "model"), (identity.model, "configurable['taskrouter']: model")):
+            if pinned is None:
+                continue
+            if pinned not in self._pool:
+                known = ", ".join(self._pool)
+                raise ConfigurationError(f"{where}={pinned!r} is no candidate; the candidates are {known}")
+            allowed = [pinned]
+        if request.tools is not None:
+            able = request.tools.among(self._pool.values(), self._home)
+            allowed = [name for name in allowed if name in able]
+        if request.structured is not None:
+            able = request.structured.among(self._pool.values())
+            allowed = [name for name in allowed if name in able]
+        return None if allowed == list(router.models) else allowed
