@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from typing import Any
 
-from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackHandler, CallbackManager
+from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackHandler, CallbackManager, Callbacks
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult, LLMResult
@@ -17,7 +17,11 @@ Messages = list[BaseMessage]
 
 def own_handlers(model: BaseChatModel) -> list[BaseCallbackHandler]:
     """Return the handlers that the user gave to this very model."""
-    given = model.callbacks
+    return handlers_in(model.callbacks)
+
+
+def handlers_in(given: Callbacks) -> list[BaseCallbackHandler]:
+    """Return the handlers in what LangChain takes as `callbacks`."""
     return list(given if isinstance(given, list) else given.handlers) if given else []
 
 

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.model_profile import ModelProfile
 from langchain_core.runnables import Runnable, RunnableBinding
 
+from langchain_taskrouter._callbacks import handlers_in, own_handlers
 from langchain_taskrouter._clients import private_copy
 from taskrouter import Capabilities, ConfigurationError
 from taskrouter.config import ModelConfig, RouterConfig
@@ -76,7 +78,19 @@ def _candidate(key: str | None, spec: CandidateSpec, where: str) -> Candidate:
     model, options = unwrapped(spec, where)
     ls_params = model._get_ls_params(**options)  # noqa: SLF001 - how LangChain itself asks a model for its name
     name = key or ls_params.get("ls_model_name") or type(model).__name__
-    return Candidate(name, spec, model, private_copy(model), options, vendor_of(model))
+    called = private_copy(model)
+    if handlers := _callbacks_of(spec):
+        called.callbacks = [*own_handlers(model), *handlers]
+    return Candidate(name, spec, model, called, options, vendor_of(model))
+
+
+def _callbacks_of(spec: object) -> list[BaseCallbackHandler]:
+    """Return the handlers that `with_config(callbacks=...)` has put around a model."""
+    found: list[BaseCallbackHandler] = []
+    while isinstance(spec, RunnableBinding):
+        found += handlers_in(spec.config.get("callbacks"))
+        spec = spec.bound
+    return found
 
 
 def vendor_of(model: BaseChatModel) -> str:

@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.runnables import ensure_config
 
 from langchain_taskrouter._identity import KEY
-from langchain_taskrouter._runs import RUNS
+from langchain_taskrouter._runs import RUNS, enclosing_run
 from taskrouter import FeedbackError, Router
 
 TOOL_ERROR = "tool_error"
@@ -72,6 +72,6 @@ class Credit:
 
     def answered(self, decision_id: str) -> None:
         """Note which run of LangChain's (a graph's node, a chain) the step that was just answered belongs to."""
-        parent = getattr(ensure_config().get("callbacks"), "parent_run_id", None)
+        parent = enclosing_run(ensure_config())
         if parent is not None:
             RUNS.note(parent, self.blame, decision_id)

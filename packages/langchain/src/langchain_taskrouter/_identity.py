@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from langchain_core.runnables import RunnableConfig, ensure_config
 from opentelemetry.trace import format_trace_id, get_current_span
 
+from langchain_taskrouter._runs import RUNS, enclosing_run
 from taskrouter import ConfigurationError, StepContext
 from taskrouter.profile import FAMILIES
 
@@ -79,7 +80,7 @@ def identify(config: Mapping[str, Any] | None, declared: Mapping[str, Any]) -> I
         agent=_text(said.get("agent") or metadata.get("lc_agent_name") or _enclosing(metadata)),
         node=_text(said.get("node") or metadata.get("langgraph_node")),
         index=said.get("index", metadata.get("langgraph_step")),
-        run_id=_text(said.get("run_id") or _run_of(configurable) or _trace_id()),
+        run_id=_text(said.get("run_id") or _run_of(configurable) or _trace_id() or _root(given, ambient)),
         session_id=_text(said.get("session_id") or metadata.get("thread_id") or configurable.get("thread_id")),
         tenant=_text(said.get("tenant")),
         tags=_tags(said.get("tags") or (), (*ambient["tags"], *(given.get("tags") or ()))),
@@ -101,6 +102,12 @@ def _enclosing(metadata: Mapping[str, Any]) -> str | None:
 def _run_of(configurable: Mapping[str, Any]) -> str | None:
     runtime = configurable.get("__pregel_runtime")
     return getattr(getattr(runtime, "execution_info", None), "run_id", None)
+
+
+def _root(*configs: Mapping[str, Any]) -> str | None:
+    """The outermost run of LangChain's: one `invoke` of an agent, a graph or a chain."""
+    run_id = enclosing_run(*configs)
+    return None if run_id is None else str(RUNS.root(run_id))
 
 
 def _trace_id() -> str | None:

@@ -1,10 +1,10 @@
-"""LangChain's runs: which step was the last one inside a chain, a parser or a graph's node that raised."""
+"""LangChain's runs: which one a call belongs to, and which step was the last one inside one that raised."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
@@ -24,15 +24,14 @@ Blame: TypeAlias = Callable[[str, str], None]
 
 
 class Runs(BaseCallbackHandler):
-    """Blames the last step within a node, or a chain, that raised; it looks at the runs of chains alone.
+    """Knows the outermost run around each, and blames the last step within a node, or a chain, that raised.
 
     The innermost run that raised is the one: those around it only pass the exception on. A parser is a run of its own,
     so what it raises is blamed on the last step of the chain around it.
     """
 
     run_inline = True
-    ignore_llm = ignore_chat_model = ignore_retriever = ignore_agent = True
-    ignore_retry = ignore_custom_event = True
+    ignore_llm = ignore_chat_model = ignore_retriever = ignore_retry = ignore_custom_event = True
 
     def __init__(self) -> None:
         self._steps: OrderedDict[UUID, tuple[Blame, str]] = OrderedDict()
@@ -40,6 +39,8 @@ class Runs(BaseCallbackHandler):
         self._passing: OrderedDict[UUID, int] = OrderedDict()
         """Runs inside which an exception was raised that has been seen to, with its identity."""
         self._parsers: OrderedDict[UUID, None] = OrderedDict()
+        self._roots: OrderedDict[UUID, UUID] = OrderedDict()
+        """The outermost run around each one under way."""
         self._lock = threading.Lock()
 
     def note(self, run_id: UUID, blame: Blame, decision_id: str) -> None:
@@ -47,17 +48,50 @@ class Runs(BaseCallbackHandler):
         with self._lock:
             _put(self._steps, run_id, (blame, decision_id))
 
+    def root(self, run_id: UUID) -> UUID:
+        """Return the outermost run around one: the run of the whole agent."""
+        return self._roots.get(run_id, run_id)
+
     def on_chain_start(
-        self, serialized: Any, inputs: Any, *, run_id: UUID, run_type: str | None = None, **kwargs: Any
+        self,
+        serialized: Any,
+        inputs: Any,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        run_type: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        """Remember which runs are parsers."""
-        if run_type == "parser":
-            with self._lock:
+        """Remember what the run belongs to, and whether it is a parser."""
+        with self._lock:
+            self._enter(run_id, parent_run_id)
+            if run_type == "parser":
                 _put(self._parsers, run_id, None)
+
+    def on_tool_start(
+        self, serialized: Any, input_str: str, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
+    ) -> None:
+        """Remember what the tool belongs to: it may be an agent itself."""
+        with self._lock:
+            self._enter(run_id, parent_run_id)
+
+    def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """Forget the tool."""
+        with self._lock:
+            self._roots.pop(run_id, None)
+
+    def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """Forget the tool."""
+        with self._lock:
+            self._roots.pop(run_id, None)
+
+    def _enter(self, run_id: UUID, parent_run_id: UUID | None) -> None:
+        _put(self._roots, run_id, run_id if parent_run_id is None else self._roots.get(parent_run_id, parent_run_id))
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
         """Hand what was noted of a run on to the one around it."""
         with self._lock:
+            self._roots.pop(run_id, None)
             self._passing.pop(run_id, None)
             self._parsers.pop(run_id, None)
             found = self._steps.pop(run_id, None)
@@ -69,6 +103,7 @@ class Runs(BaseCallbackHandler):
     ) -> None:
         """Blame a step, unless the exception has been seen to or tells nothing of an answer."""
         with self._lock:
+            self._roots.pop(run_id, None)
             unread = self._parsers.pop(run_id, self) is None
             seen_to = self._passing.pop(run_id, None) == id(error)
             found = self._steps.pop(run_id, None)
@@ -79,6 +114,12 @@ class Runs(BaseCallbackHandler):
         if found is not None and not seen_to and _tells(error):
             blame, decision_id = found
             blame(decision_id, PARSER_ERROR if unread else NODE_ERROR)
+
+
+def enclosing_run(*configs: Mapping[str, Any]) -> UUID | None:
+    """Return the id of the run that a call is made in, as the first of these configs says that knows it."""
+    parents = (getattr(config.get("callbacks"), "parent_run_id", None) for config in configs)
+    return next((parent for parent in parents if parent is not None), None)
 
 
 def _put(kept: OrderedDict[UUID, T], run_id: UUID, value: T) -> None:

@@ -46,7 +46,7 @@ def viewed(chunks: Iterator[ChatGenerationChunk]) -> Iterator[Viewed]:
     with closing(chunks):  # type: ignore[type-var] # the streams of `_delegate` are generators
         for chunk in chunks:
             counted = _counted(counted, chunk)
-            yield Viewed(chunk, _chunk_view(chunk, counted))
+            yield Viewed(chunk, chunk_view(chunk, counted))
 
 
 async def aviewed(chunks: AsyncIterator[ChatGenerationChunk]) -> AsyncIterator[Viewed]:
@@ -55,7 +55,7 @@ async def aviewed(chunks: AsyncIterator[ChatGenerationChunk]) -> AsyncIterator[V
     async with aclosing(chunks):  # type: ignore[type-var] # the streams of `_delegate` are generators
         async for chunk in chunks:
             counted = _counted(counted, chunk)
-            yield Viewed(chunk, _chunk_view(chunk, counted))
+            yield Viewed(chunk, chunk_view(chunk, counted))
 
 
 def usage(counted: UsageMetadata | None) -> Usage | None:
@@ -78,7 +78,8 @@ def _counted(before: UsageMetadata | None, chunk: ChatGenerationChunk) -> UsageM
     return before if new is None else add_usage(before, new)
 
 
-def _chunk_view(chunk: ChatGenerationChunk, counted: UsageMetadata | None) -> ResponseView:
+def chunk_view(chunk: ChatGenerationChunk, counted: UsageMetadata | None = None) -> ResponseView:
+    """Read one chunk; `counted` is what its stream has counted so far."""
     message = chunk.message
     calls: tuple[ToolCall, ...] = ()
     if isinstance(message, AIMessageChunk):
