@@ -13,7 +13,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
 from langchain_taskrouter import RoutedChatModel
-from taskrouter import ConfigurationError, Router, Step
+from taskrouter import ConfigurationError, NoEligibleModelError, Router, Step
 from taskrouter.simulator import RunningServer
 
 from .conftest import QUESTION, ModelOf, Routed
@@ -178,3 +178,22 @@ def test_a_litellm_string_that_nobody_knows_is_named() -> None:
         ConfigurationError, match=r"'openai/gpt-4o-minni' is not in the catalogue.*did you mean 'gpt-4o-mini'"
     ):
         RoutedChatModel(["openai/gpt-4o-minni"])
+
+
+IMAGE: Any = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}]}]
+
+
+def test_a_step_that_no_candidate_can_take_says_what_each_one_lacks(routed: Routed, server: RunningServer) -> None:
+    blind = [
+        {"id": "first", "capabilities": {"vision": False}},
+        {"id": "second", "capabilities": {"vision": True}, "context_tokens": 10},
+    ]
+    with pytest.raises(NoEligibleModelError, match=r"'first': .*image input.*'second': .*tokens"):
+        routed(config={"models": blind}).invoke(IMAGE)
+    assert server.requests == []
+
+
+def test_tools_that_no_candidate_takes_are_refused_before_any_request(routed: Routed, weather: Any) -> None:
+    plain = {name: FakeListChatModel(responses=["no"]) for name in ("first", "second")}
+    with pytest.raises(NoEligibleModelError, match=r"'first': .*tool calling.*'second': .*tool calling"):
+        routed(candidates=plain, config=None).bind_tools([weather]).invoke(QUESTION)

@@ -10,12 +10,12 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from uuid import UUID
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
-from langchain_core.runnables import ensure_config
 
 from langchain_taskrouter._identity import KEY
-from langchain_taskrouter._runs import RUNS, enclosing_run
+from langchain_taskrouter._runs import RUNS
 from taskrouter import FeedbackError, Router
 
 TOOL_ERROR = "tool_error"
@@ -70,8 +70,6 @@ class Credit:
         if isinstance(said, dict) and isinstance(decision_id := said.get("decision_id"), str):
             self.blame(decision_id, source)
 
-    def answered(self, decision_id: str) -> None:
+    def answered(self, run_id: UUID, decision_id: str) -> None:
         """Note which run of LangChain's (a graph's node, a chain) the step that was just answered belongs to."""
-        parent = enclosing_run(ensure_config())
-        if parent is not None:
-            RUNS.note(parent, self.blame, decision_id)
+        RUNS.note(run_id, self.blame, decision_id)

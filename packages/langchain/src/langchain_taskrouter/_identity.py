@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig, ensure_config
 from opentelemetry.trace import format_trace_id, get_current_span
@@ -37,6 +38,8 @@ class Identity(NamedTuple):
     """The candidate that this call is for."""
     dry_run: bool = False
     """Whether the incumbent answers, whatever is decided."""
+    parent_run_id: UUID | None = None
+    """LangChain's run that the call is made in."""
 
 
 def checked(declared: Mapping[str, Any], where: str, known: Sequence[str] = STEP_KEYS) -> Mapping[str, Any]:
@@ -76,16 +79,19 @@ def identify(config: Mapping[str, Any] | None, declared: Mapping[str, Any]) -> I
         **checked(metadata.get(KEY) or {}, f"metadata[{KEY!r}]"),
         **checked(configurable.get(KEY) or {}, f"configurable[{KEY!r}]", (*STEP_KEYS, *CALL_KEYS)),
     }
+    parent = enclosing_run(given, ambient)
     context = StepContext(
         agent=_text(said.get("agent") or metadata.get("lc_agent_name") or _enclosing(metadata)),
         node=_text(said.get("node") or metadata.get("langgraph_node")),
         index=said.get("index", metadata.get("langgraph_step")),
-        run_id=_text(said.get("run_id") or _run_of(configurable) or _trace_id() or _root(given, ambient)),
+        run_id=_text(said.get("run_id") or _run_of(configurable) or _trace_id() or (parent and RUNS.root(parent))),
         session_id=_text(said.get("session_id") or metadata.get("thread_id") or configurable.get("thread_id")),
         tenant=_text(said.get("tenant")),
         tags=_tags(said.get("tags") or (), (*ambient["tags"], *(given.get("tags") or ()))),
     )
-    return Identity(context, said.get("task"), said.get("policy"), said.get("model"), said.get("dry_run", False))
+    return Identity(
+        context, said.get("task"), said.get("policy"), said.get("model"), said.get("dry_run", False), parent
+    )
 
 
 def call_config(config: RunnableConfig | None, metadata: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -102,12 +108,6 @@ def _enclosing(metadata: Mapping[str, Any]) -> str | None:
 def _run_of(configurable: Mapping[str, Any]) -> str | None:
     runtime = configurable.get("__pregel_runtime")
     return getattr(getattr(runtime, "execution_info", None), "run_id", None)
-
-
-def _root(*configs: Mapping[str, Any]) -> str | None:
-    """The outermost run of LangChain's: one `invoke` of an agent, a graph or a chain."""
-    run_id = enclosing_run(*configs)
-    return None if run_id is None else str(RUNS.root(run_id))
 
 
 def _trace_id() -> str | None:

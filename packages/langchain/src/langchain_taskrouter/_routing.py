@@ -54,6 +54,7 @@ class Routing:
         config = call_config(kwargs.get(CONFIG), getattr(run_manager, "metadata", None))
         identity = identify(config, declared)
         self.run_id: UUID | None = getattr(run_manager, "run_id", None) or config.get("run_id")
+        self.parent_run_id = identity.parent_run_id
         self.step = request.step(identity)
         self.notes: dict[str, Any] = {}
         """What the account of the answer says beside the usual."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -72,6 +72,7 @@ class RoutedChatModel(BaseChatModel):
     _pool: dict[str, Candidate] = PrivateAttr()
     _clients: LoopClients = PrivateAttr(default_factory=LoopClients)
     _credit: Credit = PrivateAttr()
+    _key: dict[str, Any] | None = PrivateAttr(None)
     _made_with: dict[str, Any] | None = PrivateAttr(None)
 
     def __init__(
@@ -114,13 +115,15 @@ class RoutedChatModel(BaseChatModel):
 
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
-        """What makes answers differ: LangChain's cache keys on it."""
-        models = {
-            candidate.id: {**candidate.given._identifying_params, **candidate.options}  # noqa: SLF001 - LangChain's key of a model
-            for candidate in self._pool.values()
-        }
-        policy = (self.policy or self.router.policy).model_dump(mode="json", exclude_none=True)
-        return {"candidates": models, "incumbent": self.incumbent, "policy": policy, **self._defaults()}
+        """What makes answers differ: LangChain's cache keys on it, and asks at every call."""
+        if self._key is None:
+            models = {
+                candidate.id: {**candidate.given._identifying_params, **candidate.options}  # noqa: SLF001 - LangChain's key of a model
+                for candidate in self._pool.values()
+            }
+            policy = (self.policy or self.router.policy).model_dump(mode="json", exclude_none=True)
+            self._key = {"candidates": models, "incumbent": self.incumbent, "policy": policy, **self._defaults()}
+        return self._key
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         """Name the router: the model that answered stands in `response_metadata["model_name"]`."""
@@ -285,7 +288,7 @@ class RoutedChatModel(BaseChatModel):
 
         with langchain_errors(), beneath(routing.run_id):
             outcome = self.router.run(routing.step, call, routing.view, decision=routing.decision)
-        self._answered(outcome.decision_id)
+        self._answered(routing.decision.id, routing.parent_run_id)
         return annotated(outcome, self.router, routing.notes)
 
     async def _agenerate(
@@ -304,7 +307,7 @@ class RoutedChatModel(BaseChatModel):
 
         with langchain_errors(), beneath(routing.run_id):
             outcome = await self.router.arun(routing.step, call, routing.view, decision=routing.decision)
-        self._answered(outcome.decision_id)
+        self._answered(routing.decision.id, routing.parent_run_id)
         return annotated(outcome, self.router, routing.notes)
 
     def _stream(
@@ -328,7 +331,7 @@ class RoutedChatModel(BaseChatModel):
                 for ready in relay.put(chunk):
                     yield _told(ready, run_manager)
             last = relay.last(stream.outcome)
-            self._answered(routing.decision.id)
+            self._answered(routing.decision.id, routing.parent_run_id)
             yield _told(last, run_manager)
 
     async def _astream(
@@ -354,7 +357,7 @@ class RoutedChatModel(BaseChatModel):
                     for ready in relay.put(chunk):
                         yield await _atold(ready, run_manager)
                 last = relay.last(stream.outcome)
-                self._answered(routing.decision.id)
+                self._answered(routing.decision.id, routing.parent_run_id)
                 yield await _atold(last, run_manager)
 
     # --- parts --------------------------------------------------------------------------------------------------
@@ -372,9 +375,10 @@ class RoutedChatModel(BaseChatModel):
     def _defaults(self) -> dict[str, Any]:
         return {name: value for name in ("temperature", "max_tokens") if (value := getattr(self, name)) is not None}
 
-    def _answered(self, decision_id: str) -> None:
-        if self.credit:
-            self._credit.answered(decision_id)
+    def _answered(self, decision_id: str, run_id: UUID | None) -> None:
+        """Note in which run of LangChain's a step was answered."""
+        if self.credit and run_id is not None:
+            self._credit.answered(run_id, decision_id)
 
     # --- copies -------------------------------------------------------------------------------------------------
 
