@@ -7,10 +7,10 @@ STAMP := $(VENV)/.installed
 PACKAGES := packages/core packages/langchain
 
 .DEFAULT_GOAL := help
-.PHONY: help install system demo test lint format types imports check lock bench chaos clean
+.PHONY: help install system demo test lint format types imports check lock bench chaos conformance-langchain clean
 
 help: ## Show what there is to make.
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
 # uv makes the environment in seconds; where there is none, pip brings it.
 $(BIN)/uv:
@@ -52,7 +52,7 @@ format: $(STAMP) ## Rewrite the code in our format.
 	$(BIN)/ruff format .
 
 types: $(STAMP) ## Check types.
-	$(BIN)/mypy packages/core/src packages/langchain/src tests benchmarks examples training
+	$(BIN)/mypy packages/core/src packages/langchain/src packages/langchain/tests tests benchmarks examples training
 
 imports: $(STAMP) ## Check that the stages do not know each other.
 	$(BIN)/lint-imports
@@ -74,5 +74,8 @@ bench: $(STAMP) ## Measure decision latency, import time and what a call costs.
 chaos: $(STAMP) ## Prove that execution survives: every fault, every way to ask, then a soak.
 	$(BIN)/python -m benchmarks.chaos
 
-clean: ## Remove the environment and caches.
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*
+conformance-langchain: $(STAMP) ## Run LangChain's own suites on its newest version and on the oldest we support.
+	packages/langchain/conformance.sh
+
+clean: ## Remove the environments and caches.
+	rm -rf $(VENV) .venv-conformance .benchmarks .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+from langchain_core.exceptions import ModelAPIError
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import Runnable
@@ -47,7 +49,7 @@ def routed(*candidates: BaseChatModel | Runnable[Any, Any], first: str = OPENAI,
     return RoutedChatModel(list(candidates), first, config={"execution": {"retries": 0}}, **fields)
 
 
-async def asked(model: Runnable[Any, Any], way: str, messages: Any = "Hello", **options: Any) -> None:
+async def asked(model: Runnable[Any, Any], way: str, messages: Any = "Hello", /, **options: Any) -> None:
     """Ask in one of the four ways, and read the answer to its end."""
     match way:
         case "invoke":
@@ -174,6 +176,24 @@ async def test_a_schema_arrives_in_each_vendors_form(vendors: Vendors, first: st
     assert set(to_anthropic["output_config"]["format"]["schema"]["properties"]) == {"city", "degrees"}
 
 
+def test_a_vendors_own_tool_reaches_nobody_else(vendors: Vendors) -> None:
+    vendors.fail(ANTHROPIC, "error")
+    model = routed(openai(vendors), anthropic(vendors), first=ANTHROPIC)
+    search = {"type": "web_search_20250305", "name": "web_search"}
+    with pytest.raises(ModelAPIError):
+        model.bind_tools([search]).invoke([QUESTION])
+    assert [(request.model, request.body["tools"]) for request in vendors.received] == [(ANTHROPIC, [search])]
+
+
+def test_every_vendor_gets_its_own_of_several_that_do_the_same(vendors: Vendors) -> None:
+    vendors.fail(ANTHROPIC, "error")
+    model = routed(openai(vendors, use_responses_api=True), anthropic(vendors), first=ANTHROPIC)
+    theirs = {"type": "web_search_20250305", "name": "web_search"}
+    model.bind_tools([theirs, {"type": "web_search"}]).invoke([QUESTION])
+    to_openai, to_anthropic = sent(vendors)
+    assert (to_openai["tools"], to_anthropic["tools"]) == ([{"type": "web_search"}], [theirs])
+
+
 # --- conversations that change the model --------------------------------------------------------------------------
 
 
@@ -293,3 +313,15 @@ def test_an_image_arrives_in_each_vendors_form(vendors: Vendors, first: str) -> 
     assert to_openai["messages"][0]["content"][1]["image_url"]["url"] == f"data:image/png;base64,{image}"
     source = {"type": "base64", "media_type": "image/png", "data": image}
     assert to_anthropic["messages"][0]["content"][1] == {"type": "image", "source": source}
+
+
+# --- connections --------------------------------------------------------------------------------------------------
+
+
+def test_every_event_loop_finds_both_vendors_ready(vendors: Vendors) -> None:
+    model = routed(openai(vendors), anthropic(vendors))
+    for _ in range(3):
+        for name in (OPENAI, ANTHROPIC):
+            asyncio.run(asked(model, "ainvoke", model=name))
+            asyncio.run(asked(model, "astream", model=name))
+    assert [request.status for request in vendors.received] == [200] * 12

@@ -1,6 +1,6 @@
-"""Tools that a provider runs itself (web search, code execution, ...): whose they are, and who can stand in for whom.
+"""What one provider alone understands: tools that it runs itself (web search, ...), marks for its cache.
 
-They do not translate: an integration that does not know one turns it into a function of that name, silently, or sends
+Such tools do not translate: an integration that does not know one turns it into a function of that name, silently, or sends
 it on and the provider refuses the request.
 """
 
@@ -55,6 +55,12 @@ _KEYS = {  # https://ai.google.dev/gemini-api/docs/tools: the key is the tool
     "computer_use": "computer use",
     "google_maps": "maps",
 }
+_VENDORS_OWN = {
+    "cache_control": "anthropic",
+    "prompt_cache_key": "openai",
+    "prompt_cache_retention": "openai",
+    "previous_response_id": "openai",
+}
 _FUNCTION_KEYS = ("function", "parameters", "input_schema", "toolSpec", "properties")
 
 
@@ -76,7 +82,13 @@ def native(tool: Mapping[str, Any], home: str) -> Native:
 
 def fitting(tools: Iterable[Any], vendor: str, home: str) -> list[Any]:
     """Return the tools to give to a model of a vendor: all but the own tools of other vendors."""
-    return [tool for tool in tools if not is_native(tool) or vendor in native(tool, home).vendors]
+    known = (tool for tool in tools if not is_native(tool) or vendor in native(tool, home).vendors)
+    return [meant_for(vendor, tool) if isinstance(tool, dict) else tool for tool in known]
+
+
+def meant_for(vendor: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is given without the marks that another vendor alone understands."""
+    return {name: value for name, value in given.items() if _VENDORS_OWN.get(name, vendor) == vendor}
 
 
 def lacking(tools: Sequence[Any], vendor: str, home: str) -> list[str]:

@@ -11,6 +11,7 @@ from langchain_core.messages import BaseMessage
 from langchain_taskrouter._candidates import Candidate
 from langchain_taskrouter._identity import Identity
 from langchain_taskrouter._messages import chat_messages
+from langchain_taskrouter._native import meant_for
 from langchain_taskrouter._structured import StructuredOutput
 from langchain_taskrouter._tools import BoundTools
 from taskrouter import Step
@@ -77,7 +78,7 @@ class Request:
             candidate: the candidate.
             home: the incumbent's vendor.
         """
-        options = {**candidate.options, **self.options}
+        options = {**candidate.options, **meant_for(candidate.vendor, self.options)}
         options.pop("stop", None)  # it goes beside them: `stop_for`
         if self.structured is not None:
             return {**options, **self.structured.bound(candidate)}

@@ -125,8 +125,7 @@ class StructuredOutput:
 
     def _method_of(self, candidate: Candidate) -> str | None:
         """Return the method for a candidate; what its integration would only get to by way of a warning, at once."""
-        old = isinstance(self.schema, type) and issubclass(self.schema, BaseModelV1)
-        if old and candidate.vendor == "openai" and self.method != "json_mode":
+        if isinstance(self.schema, type) and issubclass(self.schema, BaseModelV1) and self.method != "json_mode":
             return "function_calling"
         if self.method == "json_mode" and candidate.vendor == "anthropic" and self.schema is not None:
             return "json_schema"

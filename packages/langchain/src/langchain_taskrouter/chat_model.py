@@ -66,6 +66,8 @@ class RoutedChatModel(BaseChatModel):
     """For every candidate, in place of its own; a call may say otherwise. So are the next two."""
     max_tokens: int | None = None
     stop: list[str] | None = None
+    streaming: bool = False
+    """Whether `invoke` streams beneath, for handlers that want single tokens. LangChain looks whether it was set."""
     credit: bool = True
     """Whether tools that fail, parsers that cannot read an answer and nodes that raise count against the step."""
 
