@@ -13,7 +13,6 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from pydantic import BaseModel, Field
 
-from langchain_taskrouter._history import history_for
 from taskrouter import ConfigurationError
 from taskrouter.simulator import RunningServer
 
@@ -249,18 +248,6 @@ async def test_a_candidates_own_callbacks_are_told_of_its_calls_alone(
     list(model.stream(QUESTION))
     [chunk async for chunk in model.astream(QUESTION)]
     assert (len(runs.started), len(runs.ended), len(runs.failed)) == (8, 4, 4)
-
-
-def test_thoughts_of_another_model_are_not_replayed(routed: Routed, server: RunningServer) -> None:
-    thought = {"type": "thinking", "thinking": "so", "signature": "of another model"}
-    account = {"taskrouter": {"model": "second"}}
-    said = AIMessage([thought, {"type": "text", "text": "144"}], response_metadata=account)
-    messages = [HumanMessage("?"), said, HumanMessage(QUESTION)]
-    assert routed().invoke(messages).response_metadata["taskrouter"]["model"] == "first"
-    assert said.content[0] == thought
-    (kept,) = [m for m in history_for("first", messages) if isinstance(m, AIMessage)]
-    assert kept.content == [{"type": "text", "text": "144"}]
-    assert history_for("second", messages) is messages
 
 
 def test_tokens_are_counted_without_a_tokenizer(routed: Routed, weather: Any) -> None:

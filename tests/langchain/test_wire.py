@@ -269,6 +269,21 @@ def test_no_foreign_signature_reaches_another_model_of_anthropic(vendors: Vendor
     assert "signature" not in texts(vendors.received[-1].body)
 
 
+def test_a_tool_loop_that_was_opened_with_a_signed_thought_stays_with_its_model(vendors: Vendors) -> None:
+    thinking = {"thinking": THINKING, "max_tokens": 4096}
+    opened_by = "claude-sonnet-4-6"
+    model = routed(anthropic(vendors, **thinking), anthropic(vendors, model=opened_by, **thinking), first=ANTHROPIC)
+    with_tools = model.bind_tools([get_weather])
+    call = with_tools.invoke([QUESTION], {"configurable": {"taskrouter": {"model": opened_by}}})
+    result = ToolMessage("It is sunny.", tool_call_id=str(call.tool_calls[0]["id"]))
+    # The incumbent thinks too, and an answer of it may not go on from a thought that it cannot be shown.
+    answer = with_tools.invoke([QUESTION, call, result])
+    assert answer.response_metadata["taskrouter"]["model"] == opened_by
+    later = with_tools.invoke([QUESTION, call, result, answer, HumanMessage("Thanks. And now a joke, please.")])
+    assert later.response_metadata["taskrouter"]["model"] == ANTHROPIC
+    assert {received.status for received in vendors.received} == {200}
+
+
 @pytest.mark.parametrize("responses", [False, True])
 def test_no_foreign_reasoning_reaches_anthropic(vendors: Vendors, *, responses: bool) -> None:
     thinker = openai(vendors, use_responses_api=responses, reasoning_effort="low")

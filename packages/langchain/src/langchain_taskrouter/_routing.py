@@ -10,10 +10,10 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
 
 from langchain_taskrouter._candidates import Candidate
-from langchain_taskrouter._history import history_for
 from langchain_taskrouter._identity import Identity, call_config, identify
 from langchain_taskrouter._request import CONFIG, Request
 from langchain_taskrouter._view import result_view
+from langchain_taskrouter.transcripts import Speaker, may_continue, speakers_of, transcript_for
 from taskrouter import ConfigurationError, ResponseView, Router
 
 Arguments = tuple[list[BaseMessage], list[str] | None, dict[str, Any]]
@@ -31,6 +31,7 @@ class Routing:
         run_manager: LangChain's, where it gives one.
         declared: what the model view says of its steps.
         policy: the model's own policy, where it shares a router.
+        speakers: what transcripts know of the candidates, as far as no call says otherwise.
 
     Raises:
         ConfigurationError: the call names a model that is no candidate, or declares something unknown.
@@ -47,10 +48,12 @@ class Routing:
         run_manager: Any,
         declared: Mapping[str, Any],
         policy: Any,
+        speakers: Mapping[str, Speaker],
     ) -> None:
         self._pool = pool
         self._home = pool[router.incumbent].vendor
         self._request = request = Request.of(messages, stop, kwargs)
+        self._speakers = speakers_of(pool, request.options, speakers)
         config = call_config(kwargs.get(CONFIG), getattr(run_manager, "metadata", None))
         identity = identify(config, declared)
         self.run_id: UUID | None = getattr(run_manager, "run_id", None) or config.get("run_id")
@@ -67,8 +70,15 @@ class Routing:
 
     def arguments(self, candidate: Candidate) -> Arguments:
         """Return the messages, stop sequences and keyword arguments to call a candidate with."""
-        messages = history_for(candidate.id, self._request.messages)
-        return messages, self._request.stop_for(candidate), self._request.options_for(candidate, self._home)
+        return (
+            self.messages_for(candidate),
+            self._request.stop_for(candidate),
+            self._request.options_for(candidate, self._home),
+        )
+
+    def messages_for(self, candidate: Candidate) -> list[BaseMessage]:
+        """Return the conversation as a candidate may see it."""
+        return transcript_for(self._speakers[candidate.id], self._request.messages, self._speakers)
 
     def view(self, result: ChatResult) -> ResponseView:
         """Read a whole answer."""
@@ -92,4 +102,6 @@ class Routing:
         if request.structured is not None:
             able = request.structured.among(self._pool.values())
             allowed = [name for name in allowed if name in able]
+        if len(allowed) > 1 and (open_to := may_continue(request.messages, self._speakers)) is not None:
+            allowed = [name for name in allowed if name in open_to] or allowed
         return None if allowed == list(router.models) else allowed

@@ -30,6 +30,7 @@ from langchain_taskrouter._structured import Schema, StructuredOutput, parsed
 from langchain_taskrouter._tools import BoundTools, ToolSpec
 from langchain_taskrouter._tracing import beneath, traced_by_others
 from langchain_taskrouter._view import Viewed, aviewed, viewed
+from langchain_taskrouter.transcripts import Speaker, speakers_of
 from taskrouter import ConfigurationError, ResponseView, Router, RouterConfig
 from taskrouter.config import ExecutionConfig, PolicyConfig, validated
 
@@ -74,6 +75,7 @@ class RoutedChatModel(BaseChatModel):
     _pool: dict[str, Candidate] = PrivateAttr()
     _clients: LoopClients = PrivateAttr(default_factory=LoopClients)
     _credit: Credit = PrivateAttr()
+    _speakers: Mapping[str, Speaker] = PrivateAttr()
     _key: dict[str, Any] | None = PrivateAttr(None)
     _made_with: dict[str, Any] | None = PrivateAttr(None)
 
@@ -106,6 +108,7 @@ class RoutedChatModel(BaseChatModel):
             **fields,
         )
         self._pool = pool
+        self._speakers = speakers_of(pool)
         self._credit = Credit(router)
         self._made_with = made_with
 
@@ -372,7 +375,17 @@ class RoutedChatModel(BaseChatModel):
             self._credit.read(messages)
         stop = (self.stop or None) if stop is None else stop
         kwargs = {**self._defaults(), **kwargs}
-        return Routing(self.router, self._pool, messages, stop, kwargs, run_manager, self.declared, self.policy)
+        return Routing(
+            self.router,
+            self._pool,
+            messages,
+            stop,
+            kwargs,
+            run_manager,
+            self.declared,
+            self.policy,
+            self._speakers,
+        )
 
     def _defaults(self) -> dict[str, Any]:
         return {name: value for name in ("temperature", "max_tokens") if (value := getattr(self, name)) is not None}
