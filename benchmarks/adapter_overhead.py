@@ -6,7 +6,8 @@ The provider is `canned_server.py`, in a process of its own: it answers at once 
 500 tokens. In every round each way of calling is made once with the candidate and once with the routed model, in random
 order; what is added is the median of the differences within the rounds, so that the drift of a noisy machine cancels
 out. Tracing is on: a sampled OpenTelemetry SDK span for the step and one for the call, exported in batches to memory. A
-stream has 103 chunks.
+stream has 103 chunks. What an adapter hangs into its framework when it is imported is taken off for the direct calls:
+they are as an application without the adapter makes them.
 """
 
 from __future__ import annotations
@@ -46,8 +47,13 @@ class Way(NamedTuple):
     routed: Callable[[], Any]
 
 
-Ways = Callable[[str, TracerProvider | None], tuple[list[Way], list[Way]]]
-"""Given the address and where spans go: the synchronous ways, and the asynchronous ones."""
+class Framework(NamedTuple):
+    """One framework's ways of calling."""
+
+    ways: Callable[[str, TracerProvider | None], tuple[list[Way], list[Way]]]
+    """Given the address and where spans go: the synchronous ways, and the asynchronous ones."""
+    attach: Callable[[bool], None]
+    """Put on, or take off, what the adapter has hung into its framework."""
 
 
 def langchain_ways(base_url: str, provider: TracerProvider | None) -> tuple[list[Way], list[Way]]:
@@ -91,16 +97,37 @@ def langchain_ways(base_url: str, provider: TracerProvider | None) -> tuple[list
     ]
 
 
-FRAMEWORKS: dict[str, Ways] = {"langchain": langchain_ways}
+def langchain_attach(on: bool) -> None:
+    """Put on, or take off, the callback handler by which the adapter hears of runs; all models pay for it."""
+    from langchain_core.tracers.context import _configure_hooks
+
+    from langchain_taskrouter._runs import HOOK
+
+    _configure_hooks[:] = [hook for hook in _configure_hooks if hook[0] is not HOOK]
+    if on:
+        _configure_hooks.append((HOOK, True, None, None))
 
 
-def measured(ways: list[Way], rounds: int, timed: Callable[[Callable[[], Any]], float]) -> dict[str, dict[str, float]]:
+FRAMEWORKS: dict[str, Framework] = {"langchain": Framework(langchain_ways, langchain_attach)}
+
+
+def measured(
+    ways: list[Way],
+    rounds: int,
+    timed: Callable[[Callable[[], Any]], float],
+    attach: Callable[[bool], None],
+) -> dict[str, dict[str, float]]:
     """Return, for each way, the median seconds of both calls, and the median of what is added in a round."""
+
+    def once(way: Way, which: int) -> float:
+        attach(which == 1)
+        return timed(way.routed if which else way.direct)
+
     seconds: dict[str, list[tuple[float, float]]] = {way.name: [] for way in ways}
     calls = [(way, which) for way in ways for which in (0, 1)]
     for number in range(WARM_UP + rounds):
         random.shuffle(calls)
-        took = {(way.name, which): timed(way.routed if which else way.direct) for way, which in calls}
+        took = {(way.name, which): once(way, which) for way, which in calls}
         if number >= WARM_UP:
             for way in ways:
                 seconds[way.name].append((took[way.name, 0], took[way.name, 1]))
@@ -138,8 +165,9 @@ def run(framework: str, rounds: int) -> dict[str, dict[str, dict[str, float]]]:
 
                 return runner.run(timed())
 
-            sync, asynchronous = FRAMEWORKS[framework](base_url, provider)
-            found = measured(sync, rounds, _timed) | measured(asynchronous, rounds, in_loop)
+            ways, attach = FRAMEWORKS[framework]
+            sync, asynchronous = ways(base_url, provider)
+            found = measured(sync, rounds, _timed, attach) | measured(asynchronous, rounds, in_loop, attach)
         results["traced" if traced else "not traced"] = found
         if provider is not None:
             provider.shutdown()

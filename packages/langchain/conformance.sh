@@ -16,7 +16,7 @@ conforms() { # the environment's name, the requirement for langchain-core
     "$2" langchain langchain-openai langchain-anthropic langgraph langchain-tests hypothesis || return
   printf '\n%s:\n' "$1"
   "$uv" pip list --quiet --python "$python" | grep -E '^(anthropic|langchain|langgraph|openai) |^langchain-(anthropic|core|openai|tests) '
-  "$python" -m pytest -q -p no:cacheprovider packages/langchain/tests tests/langchain/test_wire.py
+  "$python" -m pytest -q -p no:cacheprovider packages/langchain/tests tests/langchain/test_wire.py tests/langchain/test_middleware*.py
 }
 
 mkdir -p $environments

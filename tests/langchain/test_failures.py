@@ -157,3 +157,17 @@ def test_callbacks_learn_of_a_failure_once(routed: Routed, server: RunningServer
     with pytest.raises(lc.ModelAPIError):
         routed().invoke(QUESTION, {"callbacks": [runs]})
     assert (len(runs.started), len(runs.failed), len(runs.ended)) == (1, 1, 0)
+
+
+def test_a_synchronous_call_waits_as_long_as_the_router_says(routed: Routed, server: RunningServer) -> None:
+    server.script("first", "timeout")
+    server.script("second", "timeout")
+    with pytest.raises(lc.ModelTimeoutError):
+        routed(timeout=0.2).invoke(QUESTION)
+
+
+def test_a_candidate_s_own_patience_comes_first(routed: Routed, model_of: ModelOf) -> None:
+    model = routed(candidates={"first": model_of("first", timeout=7), "second": model_of("second")}, timeout=3)
+    first, second = (candidate.model for candidate in model._pool.values())
+    assert first.root_client.timeout == 7  # type: ignore[attr-defined] # ChatOpenAI
+    assert second.root_client.timeout == 3  # type: ignore[attr-defined] # ChatOpenAI

@@ -41,7 +41,7 @@ def test_importing_loads_no_provider(module: str) -> None:
 
 
 def test_the_public_surface_is_small() -> None:
-    assert langchain_taskrouter.__all__ == ["RoutedChatModel"]
+    assert langchain_taskrouter.__all__ == ["RoutedChatModel", "RoutingMiddleware"]
 
 
 def test_the_demo_is_found_through_its_entry_point() -> None:

@@ -23,7 +23,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_taskrouter._messages import chat_messages
 from langchain_taskrouter._native import is_native
 from langchain_taskrouter._tools import BoundTools
-from langchain_taskrouter._view import aviewed, result_view, viewed
+from langchain_taskrouter._view import ChunkReader, result_view
 from taskrouter import Step
 from taskrouter.outcome import Usage
 
@@ -131,12 +131,11 @@ def chunks() -> list[ChatGenerationChunk]:
     ]
 
 
-async def test_chunks_are_read_and_their_tokens_added_up() -> None:
-    async def later() -> Any:
-        for chunk in chunks():
-            yield chunk
-
-    for views in ([v for _, v in viewed(chunk for chunk in chunks())], [v async for _, v in aviewed(later())]):
+def test_chunks_are_read_and_their_tokens_added_up_stream_by_stream() -> None:
+    reader = ChunkReader()
+    for _ in range(2):
+        reader.begin()
+        views = [reader.view(chunk) for chunk in chunks()]
         assert [view.meaningful for view in views] == [False, True, True]
         assert [view.usage for view in views] == [
             Usage(input_tokens=7), Usage(input_tokens=7), Usage(input_tokens=7, output_tokens=3),

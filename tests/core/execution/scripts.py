@@ -20,6 +20,7 @@ from taskrouter.execution.commands import (
     Failed,
     OpenStream,
     Read,
+    Relay,
     Reserve,
     Reserved,
     Wait,
@@ -129,6 +130,9 @@ class Play:
         if isinstance(command, Emit):
             self.emitted.append(command.native)
             return Done(self.now_s)
+        if isinstance(command, Relay):
+            self.emitted.append(command.native)
+            command = Read(command.timeout_s)
         if isinstance(command, CloseStream):
             return Done(self.now_s)
         if isinstance(command, Reserve):

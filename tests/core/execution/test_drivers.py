@@ -333,3 +333,28 @@ def test_what_a_stream_sets_in_its_context_does_not_leak_to_the_reader() -> None
 
     for _ in router().run_stream(STEP, lambda model: source()):
         assert variable.get() == "outside"
+
+
+class Futures:
+    """A stream that is no generator: each chunk is something that can only be awaited."""
+
+    def __init__(self, chunks: list[dict[str, Any]]) -> None:
+        self._chunks = iter(chunks)
+
+    def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        return self
+
+    def __anext__(self) -> asyncio.Future[dict[str, Any]]:
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        given = next(self._chunks, None)
+        if given is None:
+            raise StopAsyncIteration
+        asyncio.get_running_loop().call_soon(future.set_result, given)
+        return future
+
+
+async def test_a_stream_of_futures_is_read_to_its_end() -> None:
+    stream = router().arun_stream(STEP, lambda model: Futures(HELLO))
+    assert [native async for native in stream] == HELLO
+    assert stream.outcome is not None
+    assert stream.outcome.text == "hello"

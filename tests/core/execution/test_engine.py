@@ -13,7 +13,7 @@ from taskrouter import AllAttemptsFailedError, Attempt, ResponseView, Step, Tool
 from taskrouter import errors as e
 from taskrouter.config import ExecutionConfig
 from taskrouter.execution import SilentObserver
-from taskrouter.execution.commands import Abandoned, Call, CloseStream, OpenStream, Read
+from taskrouter.execution.commands import Abandoned, Call, CloseStream, OpenStream, Read, Relay
 
 OPEN = ResponseView()
 ROLE = ResponseView()  # the empty chunk that only announces the role
@@ -263,7 +263,7 @@ def test_a_broken_stream_carries_tool_calls_and_usage_so_far() -> None:
 def test_between_chunks_a_stream_has_its_own_time() -> None:
     settings = ExecutionConfig(first_token_timeout_s=7.0, stall_timeout_s=3.0)
     play = Play(engine(settings=settings).stream(), [OPEN, ROLE, text("hi"), text("!", finish_reason="stop"), END])
-    times = [round(c.timeout_s, 1) for c in play.commands if isinstance(c, Read)]
+    times = [round(c.timeout_s, 1) for c in play.commands if isinstance(c, Read | Relay)]
     assert times == [6.9, 6.8, 3.0, 3.0]
     (opening,) = (c for c in play.commands if isinstance(c, OpenStream))
     assert (opening.timeout_s, opening.stall_timeout_s) == (7.0, 3.0)

@@ -22,6 +22,7 @@ from taskrouter.execution.commands import (
     Failed,
     OpenStream,
     Read,
+    Relay,
     Reserve,
     Reserved,
     Start,
@@ -112,7 +113,9 @@ class World:
                 return self._beside(command)
             case OpenStream():
                 return self._open(command)
-            case Read():
+            case Read() | Relay():
+                if isinstance(command, Relay):
+                    self.emitted.append(command.native)
                 return self._read(command.timeout_s)
             case Reserve():
                 self.now_s += 0.001

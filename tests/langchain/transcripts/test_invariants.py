@@ -119,7 +119,9 @@ def test_what_users_wrote_is_there_in_the_same_order(reader: Any, messages: list
     reads = [m for m in shown if isinstance(m, HumanMessage | SystemMessage)]
     assert len(wrote) == len(reads)
     for one, other in zip(wrote, reads, strict=True):
-        assert all(text in other.text for text in one.text.split("\n"))
+        blocks = [one.content] if isinstance(one.content, str) else one.content
+        texts = [block if isinstance(block, str) else block.get("text") or "" for block in blocks]
+        assert all(text in other.text for text in texts)
 
 
 @FEW

@@ -36,7 +36,8 @@ POOL = read_candidates(
         "mini": ChatOpenAI(model="gpt-5-mini", api_key=ANY, use_responses_api=True),
         "chat": ChatOpenAI(model="gpt-4o", api_key=ANY),
         "stored": ChatOpenAI(model="gpt-5-nano", api_key=ANY, use_responses_api=True, use_previous_response_id=True),
-    }
+    },
+    60.0,
 )
 SPEAKERS = speakers_of(POOL)
 CALL = "call_1"

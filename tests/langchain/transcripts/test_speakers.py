@@ -18,7 +18,7 @@ ANY = SecretStr("any")
 
 
 def speaker(model: Any, **options: Any) -> Speaker:
-    (candidate,) = read_candidates({"it": model}).values()
+    (candidate,) = read_candidates({"it": model}, 60.0).values()
     return speaker_of(candidate, options)
 
 
@@ -83,7 +83,7 @@ def test_the_api_is_the_one_that_the_model_will_call(model: Any, options: Any, *
 
 
 def test_options_that_do_not_matter_cost_nothing() -> None:
-    pool = read_candidates({"claude": claude(), "gpt": gpt()})
+    pool = read_candidates({"claude": claude(), "gpt": gpt()}, 60.0)
     known = speakers_of(pool)
     assert speakers_of(pool, {"temperature": 0.0}, known) is known
     assert speakers_of(pool, {"previous_response_id": "resp_1"}, known)["gpt"].remembers

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         NoEligibleModelError,
         PluginError,
         RoutingError,
+        StreamBroken,
         TaskRouterError,
     )
     from taskrouter.hookspecs import hookimpl
@@ -51,6 +52,7 @@ _HOMES = {
         "NoEligibleModelError",
         "PluginError",
         "RoutingError",
+        "StreamBroken",
         "TaskRouterError",
     ),
     "hookspecs": ("hookimpl",),
@@ -89,6 +91,7 @@ __all__ = [
     "ScoredPlan",
     "Step",
     "StepContext",
+    "StreamBroken",
     "TaskProfile",
     "TaskRouterError",
     "ToolCall",

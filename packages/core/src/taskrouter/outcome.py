@@ -59,6 +59,8 @@ class ResponseView:
     """The model that the provider says has answered."""
     response_id: str | None = None
     refused: bool = False
+    shown: bool = False
+    """Whether a reader has it already: it is not judged, as no other answer may take its place."""
 
     @property
     def meaningful(self) -> bool:

@@ -25,6 +25,7 @@ from taskrouter import __version__
 from taskrouter.budget import Budget, Need, Purse, StepWallet, affordable, pressure
 from taskrouter.catalog import Catalog
 from taskrouter.config import (
+    ExecutionConfig,
     ModelConfig,
     PolicyConfig,
     RouterConfig,
@@ -60,7 +61,7 @@ from taskrouter.planning.prefix import PrefixMemory
 from taskrouter.plugins import load_plugins, offered, registered
 from taskrouter.policy import Eligibility, RuleSet
 from taskrouter.pool import Models, build_pool
-from taskrouter.ports import WELL, Classifier, Conditions, Selector, StepObserver, Validator
+from taskrouter.ports import WELL, Backend, Classifier, Conditions, Selector, StepObserver, Validator
 from taskrouter.profile import TaskProfile
 from taskrouter.profiling import Profiler
 from taskrouter.schemas import SchemaCheck
@@ -191,6 +192,16 @@ class Router:
         """The policy of steps for which no rule sets another."""
         return self._policy
 
+    @property
+    def execution(self) -> ExecutionConfig:
+        """How attempts are made: `[execution]`."""
+        return self._execution
+
+    def backend(self, model: str) -> Backend:
+        """Return what a model of the pool is called through: LiteLLM, the OpenAI SDK, a recording or a plugin's."""
+        self._known([model], "backend")
+        return self._dispatcher.backend(self._models[model])
+
     def route(self, step: Step, *, policy: PolicySpec | None = None, use: Sequence[str] | None = None) -> Decision:
         """Decide where a step goes. Nothing is sent anywhere and nothing is reserved.
 
@@ -320,13 +331,21 @@ class Router:
         view: Callable[[C], ResponseView] = chat_completion_view,
         *,
         decision: Decision | None = None,
+        finishes: bool = False,
     ) -> RoutedStream[C]:
         """Decide, and stream native chunks from your own clients.
 
         Chunks are held until the first meaningful one; until then every failure falls back, after it no model is
         switched and a failure raises `StreamBroken` with what had arrived.
+
+        Args:
+            step: the step.
+            open_stream: given a model's id, opens its stream. Switch off your client's own retries.
+            view: reads a native chunk; by default one in the chat-completions shape.
+            decision: a decision made before with `route`.
+            finishes: whether every stream of these clients ends with a finish reason: then one without was cut off.
         """
-        decision, engine = self._prepare(step, decision, streamed=True)
+        decision, engine = self._prepare(step, decision, streamed=True, finishes=finishes)
         return RoutedStream(
             decision,
             streamed(engine),
@@ -342,9 +361,10 @@ class Router:
         view: Callable[[C], ResponseView] = chat_completion_view,
         *,
         decision: Decision | None = None,
+        finishes: bool = False,
     ) -> RoutedAsyncStream[C]:
         """Do the same without blocking."""
-        decision, engine = self._prepare(step, decision, streamed=True)
+        decision, engine = self._prepare(step, decision, streamed=True, finishes=finishes)
         return RoutedAsyncStream(
             decision,
             streamed(engine),
@@ -491,7 +511,13 @@ class Router:
         return outcome
 
     def _prepare(
-        self, step: Step, decision: Decision | None, *, streamed: bool = False, own: bool = False
+        self,
+        step: Step,
+        decision: Decision | None,
+        *,
+        streamed: bool = False,
+        own: bool = False,
+        finishes: bool = False,
     ) -> tuple[Decision, Engine]:
         """Make the engine of a step; `own`: the router makes the requests itself, and knows what they ask for."""
         if decision is None:
@@ -511,7 +537,7 @@ class Router:
             observer=self._events.observing(decision, observer),
             rng=self._rng,
             started_s=time.monotonic(),
-            expects_finish=own,
+            expects_finish=own or finishes,
             unlimited=own and not length_limits(step, self._models),
             access=self._health,
             wallet=self._wallet(step, decision),

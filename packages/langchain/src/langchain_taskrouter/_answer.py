@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.messages import AIMessageChunk
@@ -13,9 +13,17 @@ from taskrouter import Outcome, Router
 
 
 def annotated(outcome: Outcome[ChatResult], router: Router, notes: Mapping[str, Any]) -> ChatResult:
-    """Return the answer with its account. The candidate's own may lie in a cache, so it is copied, not changed."""
+    """Return the answer with its account. The candidate's own may lie in a cache, so it is copied, not changed.
+
+    What is said of the answer beside the message goes into the message, as LangChain has it.
+    """
     first, *others = outcome.response.generations
-    facts = {**first.message.response_metadata, KEY: {**account(outcome), **notes}}
+    facts = {
+        **((not others and outcome.response.llm_output) or {}),
+        **(first.generation_info or {}),
+        **first.message.response_metadata,
+        KEY: {**account(outcome), **notes},
+    }
     facts.setdefault("model_name", outcome.view.model or router.models[outcome.model].model)
     message = first.message.model_copy(update={"response_metadata": facts})
     generation = first.model_copy(update={"message": message})
@@ -44,18 +52,17 @@ class Relay:
     def __init__(self, router: Router, notes: Mapping[str, Any]) -> None:
         self._router, self._notes = router, notes
         self._held: ChatGenerationChunk | None = None
-        self._blocks = False
+        self._content: Any = ""
 
-    def put(self, chunk: ChatGenerationChunk) -> Iterator[ChatGenerationChunk]:
+    def put(self, chunk: ChatGenerationChunk) -> tuple[ChatGenerationChunk, ...]:
         """Take a chunk in, and return what is to be handed on."""
-        if self._held is not None:
-            yield self._held
-            self._held = None
-        self._blocks = isinstance(chunk.message.content, list)
-        if getattr(chunk.message, "chunk_position", None) == "last":
+        held, self._held = self._held, None
+        message = chunk.message
+        self._content = message.content
+        if getattr(message, "chunk_position", None) == "last":
             self._held = chunk
-        else:
-            yield chunk
+            return () if held is None else (held,)
+        return (chunk,) if held is None else (held, chunk)
 
     def last(self, outcome: Outcome[Any] | None) -> ChatGenerationChunk:
         """Return the last chunk, with the account."""
@@ -64,7 +71,7 @@ class Relay:
         if outcome.view.model is None:  # else a chunk has said it, and it would be joined
             facts["model_name"] = self._router.models[outcome.model].model
         if self._held is None:
-            content: Any = [] if self._blocks else ""
+            content: Any = [] if isinstance(self._content, list) else ""
             return ChatGenerationChunk(
                 message=AIMessageChunk(content=content, response_metadata=facts, chunk_position="last")
             )

@@ -9,15 +9,18 @@ from typing import Any, TypeAlias
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.model_profile import ModelProfile
-from langchain_core.runnables import Runnable, RunnableBinding
+from langchain_core.runnables import Runnable, RunnableBinding, RunnableWithFallbacks
+from langchain_core.runnables.retry import RunnableRetry
 
 from langchain_taskrouter._callbacks import handlers_in, own_handlers
 from langchain_taskrouter._clients import private_copy
-from taskrouter import Capabilities, ConfigurationError
-from taskrouter.config import ModelConfig, RouterConfig
+from langchain_taskrouter._core_model import CoreModel
+from taskrouter import Capabilities, ConfigurationError, ModelCard
+from taskrouter.config import ModelConfig, RouterConfig, validated
 
-CandidateSpec: TypeAlias = BaseChatModel | Runnable[Any, Any] | str
-"""A chat model, one with bound arguments, or a LiteLLM model string (with the extra `litellm`)."""
+CandidateSpec: TypeAlias = BaseChatModel | Runnable[Any, Any] | str | Mapping[str, Any] | ModelCard
+"""A chat model, one with bound arguments, a LiteLLM model string (with the extra `litellm`), or a table as in
+`[[models]]`, which is called through the router's own backends."""
 Candidates: TypeAlias = Mapping[str, CandidateSpec] | Iterable[CandidateSpec]
 
 _LITELLM_PROVIDERS = {
@@ -50,8 +53,12 @@ class Candidate:
     """Whose integration it is; see `vendor_of`."""
 
 
-def read_candidates(given: Candidates) -> dict[str, Candidate]:
+def read_candidates(given: Candidates, timeout_s: float) -> dict[str, Candidate]:
     """Return the candidates by id.
+
+    Args:
+        given: as users give them.
+        timeout_s: seconds that a call may take; a candidate's own limit comes first.
 
     Raises:
         ConfigurationError: there is none, an id is taken twice, or one is no chat model.
@@ -63,7 +70,7 @@ def read_candidates(given: Candidates) -> dict[str, Candidate]:
     named = given.items() if isinstance(given, Mapping) else ((None, spec) for spec in given)
     pool: dict[str, Candidate] = {}
     for position, (key, spec) in enumerate(named):
-        candidate = _candidate(key, spec, f"candidates[{position if key is None else key!r}]")
+        candidate = _candidate(key, spec, f"candidates[{position if key is None else key!r}]", timeout_s)
         if candidate.id in pool:
             raise ConfigurationError(
                 f"candidates[{position}]: the id {candidate.id!r} is taken twice; give a mapping with ids of your own"
@@ -74,11 +81,11 @@ def read_candidates(given: Candidates) -> dict[str, Candidate]:
     return pool
 
 
-def _candidate(key: str | None, spec: CandidateSpec, where: str) -> Candidate:
+def _candidate(key: str | None, spec: CandidateSpec, where: str, timeout_s: float) -> Candidate:
     model, options = unwrapped(spec, where)
     ls_params = model._get_ls_params(**options)  # noqa: SLF001 - how LangChain itself asks a model for its name
     name = key or ls_params.get("ls_model_name") or type(model).__name__
-    called = private_copy(model)
+    called = private_copy(model, timeout_s)
     if handlers := _callbacks_of(spec):
         called.callbacks = [*own_handlers(model), *handlers]
     return Candidate(name, spec, model, called, options, vendor_of(model))
@@ -113,17 +120,32 @@ def unwrapped(spec: CandidateSpec, where: str = "candidate") -> tuple[BaseChatMo
     while isinstance(spec, RunnableBinding):
         options = {**spec.kwargs, **options}
         spec = spec.bound
-    if isinstance(spec, str):
-        from langchain_taskrouter._litellm import LiteLLMModel  # noqa: PLC0415 - only for those who use strings
-
-        spec = LiteLLMModel(model=spec)
+    if isinstance(spec, str | Mapping | ModelCard):
+        return CoreModel(card=_table(spec, where)), options
     if not isinstance(spec, BaseChatModel):
-        hint = "; retries and fallbacks are the router's part" if isinstance(spec, Runnable) else ""
+        mending = isinstance(spec, RunnableRetry | RunnableWithFallbacks)
+        hint = "; retries and fallbacks are the router's part" if mending else ""
         raise ConfigurationError(
-            f"{where} is a {type(spec).__name__}; it must be a chat model, a chat model with bound arguments, or a "
-            f"LiteLLM model string{hint}"
+            f"{where} is a {type(spec).__name__}; it must be a chat model, a chat model with bound arguments, a "
+            f"LiteLLM model string or a table as in [[models]]{hint}"
         )
     return spec, options
+
+
+def _table(spec: str | Mapping[str, Any] | ModelCard, where: str) -> ModelConfig:
+    """Return what is said of a model that is called through the router's own backends."""
+    if isinstance(spec, ModelCard):
+        return ModelConfig(**{name: getattr(spec, name) for name in spec.model_fields_set})
+    if isinstance(spec, Mapping):
+        name = spec.get("model") or spec.get("id")
+        return validated(ModelConfig, {"id": name, **spec}, where=where)
+    provider, colon, name = spec.partition(":")
+    if colon and provider.replace("_", "").isalpha() and "/" not in provider and provider != "ft":
+        raise ConfigurationError(
+            f"{where} is {spec!r}; a string is a LiteLLM model string, such as '{provider}/{name}'. For LangChain's "
+            f"own way give init_chat_model({spec!r})"
+        )
+    return ModelConfig(id=spec, model=spec)
 
 
 def cards(pool: Mapping[str, Candidate], config: RouterConfig) -> list[ModelConfig]:
@@ -149,8 +171,9 @@ def _card(candidate: Candidate, own: ModelConfig | None) -> ModelConfig:
 
 
 def _facts(candidate: Candidate) -> dict[str, Any]:
-    if isinstance(candidate.spec, str):
-        return {"id": candidate.id, "model": candidate.spec}  # the catalogue knows it, or the router says so
+    if isinstance(candidate.given, CoreModel):  # the catalogue knows the rest, or the router says so
+        card = candidate.given.card
+        return {**{name: getattr(card, name) for name in card.model_fields_set}, "id": candidate.id}
     ls_params = candidate.given._get_ls_params(**candidate.options)  # noqa: SLF001 - as above
     provider = ls_params.get("ls_provider") or ""
     provider = _LITELLM_PROVIDERS.get(provider, provider)

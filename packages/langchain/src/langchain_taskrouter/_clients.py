@@ -16,24 +16,29 @@ from taskrouter.execution.backends.loops import PerLoop
 
 _ASYNC_CLIENTS = ("root_async_client", "_async_client")
 """Where models of OpenAI's and of Anthropic's kind hold their SDK's asynchronous client."""
+_TIMEOUTS = ("request_timeout", "default_request_timeout", "timeout")
+"""What models call their limit, in seconds."""
 _USERS_OWN = ("http_async_client", "openai_proxy", "anthropic_proxy")
 """Fields by which users bring an asynchronous HTTP client of their own making: it is left alone."""
 
 
-def private_copy(model: BaseChatModel) -> BaseChatModel:
+def private_copy(model: BaseChatModel, timeout_s: float) -> BaseChatModel:
     """Return a copy that does not retry and counts tokens while streaming; the user's instance stays as it is.
 
-    The router retries, and two layers of retries multiply. Connections are shared with the original.
+    The router retries, and two layers of retries multiply. Connections are shared with the original. A synchronous call
+    cannot be interrupted from outside, so the client is given the router's patience, if it has none of its own.
     """
     fields = type(model).model_fields
     update: dict[str, Any] = {}
+    patience = {name: timeout_s for name in _TIMEOUTS if name in fields and getattr(model, name) is None}
+    update.update(patience)
     if "max_retries" in fields:
         update["max_retries"] = 0
     if "stream_usage" in fields and getattr(model, "stream_usage", None) is None:
         update["stream_usage"] = True  # ChatOpenAI with a base_url leaves it off, and streams would have no usage
     for root, client in (("root_client", "client"), ("root_async_client", "async_client")):
         if (sdk := getattr(model, root, None)) is not None and hasattr(sdk, "with_options"):
-            update[root] = sdk.with_options(max_retries=0)
+            update[root] = sdk.with_options(max_retries=0, **({"timeout": timeout_s} if patience else {}))
             update[client] = update[root].chat.completions
     copy = model.model_copy(update=update)
     for name in _cached_names(type(model)):  # clients that were built with the old settings
@@ -54,10 +59,14 @@ class LoopClients:
 
     def __init__(self) -> None:
         self._models: PerLoop[tuple[BaseChatModel, Any]] = PerLoop(_close)
+        self._held: dict[str, tuple[str, Any] | None] = {}
+        """What each model's client is, as far as it was asked for: finding out takes longer than the rest."""
 
     async def get(self, key: str, model: BaseChatModel) -> BaseChatModel:
         """Return the model as it is to be called in the running loop."""
-        held = None if any(getattr(model, name, None) for name in _USERS_OWN) else _sdk_client(model)
+        if key not in self._held:
+            self._held[key] = None if any(getattr(model, name, None) for name in _USERS_OWN) else _sdk_client(model)
+        held = self._held[key]
         if held is None:
             return model
         return (await self._models.get(key, lambda: _with_fresh_client(model, *held)))[0]

@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from uuid import UUID
+from weakref import WeakKeyDictionary, ref
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
@@ -26,14 +27,14 @@ logger = logging.getLogger("taskrouter.langchain")
 
 
 class Credit:
-    """Feeds failures back to the steps that led to them, each once.
+    """Feeds failures back to the steps of one router that led to them, each once. Use `credit_of`.
 
     Args:
         router: who made the steps.
     """
 
     def __init__(self, router: Router) -> None:
-        self._router = router
+        self._router = ref(router)  # the router outlives it: whoever notes a step holds on to both
         self._blamed: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -45,8 +46,11 @@ class Credit:
             self._blamed[decision_id, source] = None
             if len(self._blamed) > REMEMBERED:
                 self._blamed.popitem(last=False)
+        router = self._router()
+        if router is None:
+            return
         try:
-            self._router.feedback(decision_id, 0.0, source=source)
+            router.feedback(decision_id, 0.0, source=source)
         except FeedbackError as error:
             logger.warning("a %s is not kept as feedback: %s", source, error)
 
@@ -72,4 +76,17 @@ class Credit:
 
     def answered(self, run_id: UUID, decision_id: str) -> None:
         """Note which run of LangChain's (a graph's node, a chain) the step that was just answered belongs to."""
-        RUNS.note(run_id, self.blame, decision_id)
+        RUNS.note(run_id, self, decision_id)
+
+
+def credit_of(router: Router) -> Credit:
+    """Return the one that all models of a router share: what several of them see fail counts once."""
+    with _LOCK:
+        credit = _OF.get(router)
+        if credit is None:
+            credit = _OF[router] = Credit(router)
+        return credit
+
+
+_OF: WeakKeyDictionary[Router, Credit] = WeakKeyDictionary()
+_LOCK = threading.Lock()

@@ -23,6 +23,19 @@ _TYPES: dict[type[e.ModelCallError], type[lc.ModelError]] = {
 }
 
 
+class Interrupted(BaseException):
+    """Carries LangGraph's interruption out of a step, past the engine: it is no failure of the model."""
+
+    def __init__(self, interruption: Exception) -> None:
+        super().__init__()
+        self.interruption = interruption
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Tell whether LangGraph interrupts a node by it. It may not be installed, so its class goes by name."""
+    return any(cls.__name__ == "GraphBubbleUp" for cls in type(error).__mro__)
+
+
 @contextmanager
 def langchain_errors() -> Iterator[None]:
     """Raise what LangChain's users catch.
@@ -36,6 +49,8 @@ def langchain_errors() -> Iterator[None]:
         raise _typed(error.exceptions[-1])(str(error)) from error
     except e.StreamBroken as error:
         raise lc.ModelError(str(error)) from error
+    except Interrupted as carried:
+        raise carried.interruption from None
 
 
 def _typed(last: Exception) -> type[lc.ModelError]:

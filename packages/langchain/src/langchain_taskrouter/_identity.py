@@ -41,6 +41,13 @@ class Identity(NamedTuple):
     parent_run_id: UUID | None = None
     """LangChain's run that the call is made in."""
 
+    @property
+    def routing_key(self) -> str:
+        """All of it that may lead to another answer."""
+        context = self.context
+        place = (context.agent, context.node, context.tenant, sorted(context.tags))
+        return repr((self.task_type, self.policy, self.model, self.dry_run, *place))
+
 
 def checked(declared: Mapping[str, Any], where: str, known: Sequence[str] = STEP_KEYS) -> Mapping[str, Any]:
     """Return a declaration, or say what is wrong with it.
@@ -53,6 +60,9 @@ def checked(declared: Mapping[str, Any], where: str, known: Sequence[str] = STEP
     for name in declared:
         if name not in known:
             raise ConfigurationError(f"{where}: unknown key {name!r}; known keys: {', '.join(known)}")
+    for name in ("task", "model"):
+        if not isinstance(value := declared.get(name), str | None):
+            raise ConfigurationError(f"{where}: {name} is a {type(value).__name__}; it must be text")
     task = declared.get("task")
     if task is not None and task not in FAMILIES:
         raise ConfigurationError(f"{where}: unknown task type {task!r}; known: {', '.join(sorted(FAMILIES))}")
@@ -63,22 +73,29 @@ def checked(declared: Mapping[str, Any], where: str, known: Sequence[str] = STEP
     return declared
 
 
-def identify(config: Mapping[str, Any] | None, declared: Mapping[str, Any]) -> Identity:
+def identify(
+    config: Mapping[str, Any] | None,
+    declared: Mapping[str, Any],
+    metadata: Mapping[str, Any] | None = None,
+    tags: Iterable[str] | None = None,
+) -> Identity:
     """Return the identity of the call that is being made.
 
     Args:
         config: the config given with the call, if any; what surrounds the call is looked up.
         declared: what the model view declares (`for_node`).
+        metadata: the model's own; what surrounds the call comes before it, and the call's config before that.
+        tags: the model's own.
     """
     ambient = ensure_config()
     given = config or {}
-    metadata = {**ambient["metadata"], **(given.get("metadata") or {})}
+    metadata = {**(metadata or {}), **ambient["metadata"], **(given.get("metadata") or {})}
     configurable = {**ambient["configurable"], **(given.get("configurable") or {})}
-    said = {
-        **declared,
-        **checked(metadata.get(KEY) or {}, f"metadata[{KEY!r}]"),
-        **checked(configurable.get(KEY) or {}, f"configurable[{KEY!r}]", (*STEP_KEYS, *CALL_KEYS)),
-    }
+    said = dict(declared)
+    if of_step := metadata.get(KEY):
+        said.update(checked(of_step, f"metadata[{KEY!r}]"))
+    if of_call := configurable.get(KEY):
+        said.update(checked(of_call, f"configurable[{KEY!r}]", (*STEP_KEYS, *CALL_KEYS)))
     parent = enclosing_run(given, ambient)
     context = StepContext(
         agent=_text(said.get("agent") or metadata.get("lc_agent_name") or _enclosing(metadata)),
@@ -87,7 +104,7 @@ def identify(config: Mapping[str, Any] | None, declared: Mapping[str, Any]) -> I
         run_id=_text(said.get("run_id") or _run_of(configurable) or _trace_id() or (parent and RUNS.root(parent))),
         session_id=_text(said.get("session_id") or metadata.get("thread_id") or configurable.get("thread_id")),
         tenant=_text(said.get("tenant")),
-        tags=_tags(said.get("tags") or (), (*ambient["tags"], *(given.get("tags") or ()))),
+        tags=_tags(said.get("tags") or (), (*(tags or ()), *ambient["tags"], *(given.get("tags") or ()))),
     )
     return Identity(
         context, said.get("task"), said.get("policy"), said.get("model"), said.get("dry_run", False), parent
@@ -116,8 +133,9 @@ def _trace_id() -> str | None:
 
 
 def _tags(declared: Iterable[str], found: Iterable[str]) -> frozenset[str]:
-    if isinstance(declared, str):
-        raise ConfigurationError(f"{KEY}: tags is a collection of strings, not the string {declared!r}")
+    if isinstance(declared, str) or not isinstance(declared, Iterable):
+        what = "the string " if isinstance(declared, str) else ""
+        raise ConfigurationError(f"{KEY}: tags is a collection of strings, not {what}{declared!r:.40}")
     return frozenset(declared) | {tag for tag in found if not tag.startswith(_ENGINE_TAGS)}
 
 

@@ -32,7 +32,9 @@ def _chat_message(message: BaseMessage) -> Message:
 
 
 def _role(message: BaseMessage) -> str:
-    said = message.additional_kwargs.get("__openai_role__") or getattr(message, "role", None)
+    said = message.additional_kwargs.get("__openai_role__") or vars(message).get("role")
+    if said is None and message.model_extra:  # asking pydantic for an attribute that is not there takes longest of all
+        said = message.model_extra.get("role")
     if said in ROLES:
         return str(said)
     return _ROLES.get(message.type.removesuffix("MessageChunk").lower(), "user")

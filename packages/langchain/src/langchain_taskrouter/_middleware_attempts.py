@@ -7,80 +7,17 @@ around it, and a stream that broke after its first word from one that never bega
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from langchain.agents.structured_output import StructuredOutputError
-from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.outputs import ChatGenerationChunk
 from langchain_core.runnables.config import ensure_config, merge_configs, var_child_runnable_config
 from langgraph.errors import GraphBubbleUp
 
 from langchain_taskrouter._errors import langchain_errors
-from langchain_taskrouter._view import chunk_view
+from langchain_taskrouter._middleware_watch import Watch
 from taskrouter import TaskRouterError
 from taskrouter.errors import BadAnswer, LocalFailure, StreamBroken
-from taskrouter.execution.partial import Partial
-from taskrouter.outcome import ResponseView, ToolCall
-
-_MOST_LINKS = 10
-
-
-class Watch(BaseCallbackHandler):
-    """Sees the models' runs inside one attempt, whoever makes them."""
-
-    run_inline = True  # else an asynchronous run tells it in a thread, and perhaps too late
-
-    def __init__(self) -> None:
-        self.asked = False
-        """Whether a model was called at all."""
-        self._errors: list[BaseException] = []
-        self._tokens, self._events = Partial(), Partial()
-        """What was streamed, by the two ways in which LangChain tells it; some models use both for one word."""
-
-    @property
-    def shown(self) -> bool:
-        """Whether words, thoughts or tool calls have been streamed."""
-        return self._tokens.meaningful or self._events.meaningful
-
-    def partial(self) -> ResponseView:
-        """Return what has been streamed."""
-        return (self._tokens if self._tokens.meaningful else self._events).view()
-
-    def explains(self, error: BaseException) -> bool:
-        """Tell whether an exception is a model's, or was raised because of a model's."""
-        link: BaseException | None = error
-        for _ in range(_MOST_LINKS):
-            if link is None:
-                return False
-            if any(link is known for known in self._errors):
-                return True
-            link = link.__cause__ or link.__context__
-        return False
-
-    def on_chat_model_start(self, serialized: Any, messages: Any, **kwargs: Any) -> None:
-        """Note that a model is called."""
-        self.asked = True
-
-    def on_llm_start(self, serialized: Any, prompts: Any, **kwargs: Any) -> None:
-        """Note the same of a model that is no chat model."""
-        self.asked = True
-
-    def on_llm_new_token(self, token: Any, *, chunk: Any = None, **kwargs: Any) -> None:
-        """Note what was streamed."""
-        if isinstance(chunk, ChatGenerationChunk):
-            self._tokens.add(chunk_view(chunk))
-        elif isinstance(token, str):
-            self._tokens.add(ResponseView(text=token))
-
-    def on_stream_event(self, event: Any, **kwargs: Any) -> None:
-        """Note what was streamed to those who read events (`version="v3"`)."""
-        self._events.add(_event_view(event))
-
-    def on_llm_error(self, error: BaseException, **kwargs: Any) -> None:
-        """Note what a model raised."""
-        self._errors.append(error)
 
 
 class Attempts:
@@ -155,15 +92,3 @@ class Attempts:
 
 class _Passing(BaseException):
     """Ends a step without blaming its model; the engine takes it for a caller that has gone."""
-
-
-def _event_view(event: Mapping[str, Any]) -> ResponseView:
-    part: Mapping[str, Any] = {}
-    if event.get("event") == "content-block-delta":
-        part = event.get("delta") or {}
-    elif event.get("event") == "content-block-start":
-        part = event.get("content") or {}
-    part = part.get("fields") or part
-    if "tool_call" in str(part.get("type")) or part.get("type") == "tool-call-delta":
-        return ResponseView(tool_calls=(ToolCall(name=part.get("name") or "", arguments=part.get("args") or ""),))
-    return ResponseView(text=part.get("text") or "", reasoning=part.get("reasoning") or "")

@@ -14,7 +14,6 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.tools import BaseTool
 
 from langchain_taskrouter._candidates import Candidate
-from langchain_taskrouter._history import history_for
 from langchain_taskrouter._native import fitting
 from langchain_taskrouter._request import TOOLS
 from langchain_taskrouter._tools import BoundTools, choice_for
@@ -43,7 +42,13 @@ def told(request: ModelRequest[Any]) -> dict[str, Any]:
 
 
 def given_to(
-    candidate: Candidate, model: BaseChatModel, request: ModelRequest[Any], home: str
+    candidate: Candidate,
+    model: BaseChatModel,
+    request: ModelRequest[Any],
+    messages: list[BaseMessage],
+    *,
+    home: str,
+    defaults: Mapping[str, Any],
 ) -> ModelRequest[Any]:
     """Return the request as a candidate is to get it.
 
@@ -53,20 +58,21 @@ def given_to(
         candidate: the candidate.
         model: its model for the running event loop.
         request: the agent's.
+        messages: the conversation as the candidate may see it, the system message first.
         home: the incumbent's vendor.
+        defaults: settings of all candidates; the request's come first.
     """
-    messages = history_for(candidate.id, conversation(request))
-    system = messages.pop(0) if request.system_message else None
-    own = dict(candidate.options)
-    choice = own.pop("tool_choice", None) if request.tool_choice is None else request.tool_choice
+    system = messages[0] if request.system_message else None
+    choice, own = request.tool_choice, dict(candidate.options)
     if request.tools or request.response_format is not None:  # the agent binds its own
+        bound = own.pop("tool_choice", None)
+        choice = bound if choice is None else choice
         own.pop("tools", None)
     if request.response_format is not None:
         own.pop("response_format", None)
-    own.pop("tool_choice", None)
     tools: list[AgentTool] = fitting(request.tools, candidate.vendor, home)
-    settings = {**own, **request.model_settings}
-    if "anthropic" not in candidate.given._llm_type:  # noqa: SLF001 - how LangChain itself tells who knows the mark
+    settings = {**own, **defaults, **request.model_settings}
+    if not any(name in candidate.given._llm_type for name in ("anthropic", "taskrouter")):  # noqa: SLF001 - how LangChain itself tells who knows the mark
         tools = [_unmarked(tool) for tool in tools]
         settings.pop(_CACHE_MARK, None)
     if candidate.vendor not in ("openai", "fireworks"):
@@ -74,7 +80,7 @@ def given_to(
     return request.override(
         model=model,
         system_message=system if isinstance(system, SystemMessage) else None,
-        messages=messages,  # type: ignore[typeddict-item] # LangChain's own union of all messages
+        messages=messages[1:] if request.system_message else messages,  # type: ignore[arg-type] # LangChain's own union of all messages
         tools=tools,
         tool_choice=choice_for(choice, candidate.vendor),
         model_settings=settings,
@@ -96,7 +102,7 @@ def response_view(response: ModelResponse[Any], *, asked: bool, shown: bool) -> 
     """
     message = answer_of(response)
     if message is None:
-        return ResponseView(shown=shown)
+        return ResponseView()
     view = replace(result_view(ChatResult(generations=[ChatGeneration(message=message)])), shown=shown)
     if response.structured_response is not None:  # the agent has read it, so it is no call of a tool
         view = replace(view, text=view.text or "".join(call.arguments for call in view.tool_calls), tool_calls=())

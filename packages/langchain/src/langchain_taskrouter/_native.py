@@ -1,7 +1,7 @@
 """What one provider alone understands: tools that it runs itself (web search, ...), marks for its cache.
 
-Such tools do not translate: an integration that does not know one turns it into a function of that name, silently, or sends
-it on and the provider refuses the request.
+Such tools do not translate: an integration that does not know one turns it into a function of that name, silently, or
+sends it on and the provider refuses the request.
 """
 
 from __future__ import annotations

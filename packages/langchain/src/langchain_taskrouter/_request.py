@@ -89,7 +89,7 @@ class Request:
 
     def _tools(self) -> list[Tool]:
         if self.structured is not None:
-            return [self.structured.tool] if self.structured.tool else []
+            return self.structured.offered
         return self.tools.profiled() if self.tools else []
 
     def _schema(self) -> Mapping[str, Any] | None:

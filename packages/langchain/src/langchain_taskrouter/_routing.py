@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from langchain_core.messages import BaseMessage
@@ -19,19 +19,31 @@ from taskrouter import ConfigurationError, ResponseView, Router
 Arguments = tuple[list[BaseMessage], list[str] | None, dict[str, Any]]
 
 
+class Setup(NamedTuple):
+    """What all calls of a routed model share."""
+
+    router: Router
+    pool: Mapping[str, Candidate]
+    speakers: Mapping[str, Speaker]
+    """What transcripts know of the candidates, as far as no call says otherwise."""
+    declared: Mapping[str, Any]
+    """What the model view says of its steps."""
+    policy: Any
+    """The model's own policy, where it shares a router."""
+    metadata: Mapping[str, Any] | None
+    """The model's own, as every model of LangChain's may have them."""
+    tags: Sequence[str] | None
+
+
 class Routing:
     """One call, decided.
 
     Args:
-        router: who decides.
-        pool: the candidates by id.
+        setup: the model's router, candidates and declarations.
         messages: the conversation.
         stop: stop sequences.
         kwargs: the call's keyword arguments.
         run_manager: LangChain's, where it gives one.
-        declared: what the model view says of its steps.
-        policy: the model's own policy, where it shares a router.
-        speakers: what transcripts know of the candidates, as far as no call says otherwise.
 
     Raises:
         ConfigurationError: the call names a model that is no candidate, or declares something unknown.
@@ -40,29 +52,26 @@ class Routing:
 
     def __init__(
         self,
-        router: Router,
-        pool: Mapping[str, Candidate],
+        setup: Setup,
         messages: list[BaseMessage],
         stop: list[str] | None,
         kwargs: Mapping[str, Any],
         run_manager: Any,
-        declared: Mapping[str, Any],
-        policy: Any,
-        speakers: Mapping[str, Speaker],
     ) -> None:
+        router, pool = setup.router, setup.pool
         self._pool = pool
         self._home = pool[router.incumbent].vendor
         self._request = request = Request.of(messages, stop, kwargs)
-        self._speakers = speakers_of(pool, request.options, speakers)
+        self._speakers = speakers_of(pool, request.options, setup.speakers)
         config = call_config(kwargs.get(CONFIG), getattr(run_manager, "metadata", None))
-        identity = identify(config, declared)
+        identity = identify(config, setup.declared, setup.metadata, setup.tags)
         self.run_id: UUID | None = getattr(run_manager, "run_id", None) or config.get("run_id")
         self.parent_run_id = identity.parent_run_id
         self.step = request.step(identity)
         self.notes: dict[str, Any] = {}
         """What the account of the answer says beside the usual."""
         allowed = self._allowed(router, identity)
-        policy = policy if identity.policy is None else identity.policy
+        policy = setup.policy if identity.policy is None else identity.policy
         self.decision = router.route(self.step, policy=policy, use=allowed)
         if identity.dry_run:
             self.notes = {"dry_run": {"model": self.decision.model, "reason": self.decision.reason}}
@@ -77,8 +86,8 @@ class Routing:
         )
 
     def messages_for(self, candidate: Candidate) -> list[BaseMessage]:
-        """Return the conversation as a candidate may see it."""
-        return transcript_for(self._speakers[candidate.id], self._request.messages, self._speakers)
+        """Return the conversation as a candidate may see it, in a list of its own: integrations add to it."""
+        return list(transcript_for(self._speakers[candidate.id], self._request.messages, self._speakers))
 
     def view(self, result: ChatResult) -> ResponseView:
         """Read a whole answer."""

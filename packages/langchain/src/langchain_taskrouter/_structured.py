@@ -28,6 +28,7 @@ from pydantic.v1 import BaseModel as BaseModelV1
 from langchain_taskrouter._candidates import Candidate
 from langchain_taskrouter._credit import Credit
 from langchain_taskrouter._runs import PARSER_ERROR
+from langchain_taskrouter._tools import BoundTools
 from taskrouter import ConfigurationError, InvalidStepError, ResponseView, Step
 from taskrouter.outcome import ToolCall
 from taskrouter.schemas import SchemaCheck
@@ -45,12 +46,15 @@ class StructuredOutput:
         schema: a pydantic class, a `TypedDict`, a JSON Schema or a tool's schema; None only for `json_mode`.
         method: one of `METHODS`; None: each candidate's own default.
         options: further arguments for the candidates' `with_structured_output`, such as `strict`.
+        lenient: whether an answer that breaks the schema is an answer, because the user asked to see it.
 
     Raises:
         ConfigurationError: the method is unknown, or the schema is no schema.
     """
 
-    def __init__(self, schema: Schema | None, method: str | None, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, schema: Schema | None, method: str | None, options: Mapping[str, Any], *, lenient: bool = False
+    ) -> None:
         if method is not None and method not in METHODS:
             raise ConfigurationError(
                 f"with_structured_output(method={method!r}): known methods: {', '.join(METHODS)}; without one every "
@@ -63,6 +67,10 @@ class StructuredOutput:
         self._options = dict(options)
         self.tool: Tool | None = None if schema is None else _tool(self.schema)
         """The tool that stands for the answer in a step: whoever can call tools can be asked, whatever the method."""
+        self._lenient = lenient
+        self.offered: list[Tool] = [_shapeless(self.tool) if lenient else self.tool] if self.tool else []
+        """All that the answer may call: beside it the tools among the options."""
+        self.offered += BoundTools(options.get("tools") or ()).profiled()
         self._bound: dict[str, dict[str, Any] | ConfigurationError] = {}
 
     @cached_property
@@ -133,13 +141,13 @@ class StructuredOutput:
 
     def view(self, seen: ResponseView) -> ResponseView:
         """Return what the router is to see of an answer: one in the text is the same as one in a tool call."""
-        if seen.tool_calls or not seen.text or self.tool is None:
+        if seen.tool_calls or not seen.text or self.tool is None or self._lenient:
             return seen
         return replace(seen, tool_calls=(ToolCall(name=self.tool["function"]["name"], arguments=seen.text),))
 
     def parser(self, credit: Credit | None) -> StructuredParser:
         """Return what reads the answer, whichever candidate gave it."""
-        return StructuredParser(wanted=self, credit=credit)
+        return StructuredParser(wanted=self, credit=credit, lenient=self._lenient)
 
 
 class StructuredParser(BaseCumulativeTransformOutputParser[Any]):
@@ -149,6 +157,7 @@ class StructuredParser(BaseCumulativeTransformOutputParser[Any]):
 
     wanted: Any
     credit: Any = None
+    lenient: bool = False
     diff: bool = False
 
     @property
@@ -180,7 +189,7 @@ class StructuredParser(BaseCumulativeTransformOutputParser[Any]):
         for answer in super()._transform(_noted(input, seen)):
             found = True
             yield answer
-        if not found:
+        if not found and not self.lenient:
             yield self.parse_result([_whole(seen)])
 
     async def _atransform(
@@ -192,7 +201,7 @@ class StructuredParser(BaseCumulativeTransformOutputParser[Any]):
         async for answer in super()._atransform(_anoted(input, seen)):
             found = True
             yield answer
-        if not found:
+        if not found and not self.lenient:
             yield self.parse_result([_whole(seen)])
 
     def _parser(self, message: BaseMessage | None) -> Any:
@@ -213,6 +222,10 @@ def parsed(model: Runnable[Any, Any], parser: StructuredParser, *, include_raw: 
     read = RunnablePassthrough.assign(parsed=itemgetter("raw") | parser, parsing_error=lambda _: None)
     unread = RunnablePassthrough.assign(parsed=lambda _: None)
     return RunnableMap(raw=model) | read.with_fallbacks([unread], exception_key="parsing_error")
+
+
+def _shapeless(tool: Tool) -> Tool:
+    return {**tool, "function": {**tool["function"], "parameters": {"type": "object"}}}
 
 
 def _noted(chunks: Iterator[C], seen: list[C]) -> Iterator[C]:

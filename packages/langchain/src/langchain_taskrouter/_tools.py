@@ -61,7 +61,7 @@ class BoundTools:
             ConfigurationError: the candidate's `bind_tools` returns no binding.
         """
         if "tool_choice" in arguments:
-            arguments = {**arguments, "tool_choice": _choice(arguments["tool_choice"], candidate.vendor)}
+            arguments = {**arguments, "tool_choice": choice_for(arguments["tool_choice"], candidate.vendor)}
         key = candidate.id, repr(sorted(arguments.items(), key=itemgetter(0)))
         if (known := self._bindings.get(key)) is not None:
             return dict(known)
@@ -82,7 +82,7 @@ def _shown(tool: ToolSpec) -> dict[str, Any]:
     return tool if isinstance(tool, dict) and is_native(tool) else convert_to_openai_tool(tool)
 
 
-def _choice(given: Any, vendor: str) -> Any:
+def choice_for(given: Any, vendor: str) -> Any:
     """Return a choice of tools in the words that every integration takes: `any`, `auto`, `none` or a tool's name.
 
     Users write one vendor's wire format too. A model of that vendor gets it as it is.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import aclosing, closing
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata, add_usage
@@ -13,12 +12,20 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from taskrouter.outcome import ResponseView, ToolCall, Usage
 
-
-class Viewed(NamedTuple):
-    """A native chunk with what is to be read of it."""
-
-    chunk: ChatGenerationChunk
-    view: ResponseView
+_FINISH = ("finish_reason", "stop_reason", "done_reason", "status")
+"""What providers call the reason for which an answer ended; the last is OpenAI's Responses API's."""
+_ANSWERS = frozenset(
+    {
+        *("image", "image_url", "image_generation_call", "audio", "video", "file"),
+        *("server_tool_use", "server_tool_call", "server_tool_result", "mcp_tool_use"),
+        *("web_search_tool_result", "web_fetch_tool_result", "code_execution_tool_result"),
+        *("web_search_call", "file_search_call", "code_interpreter_call", "computer_call", "local_shell_call"),
+        *("mcp_call", "mcp_approval_request"),
+    }
+)
+"""Blocks that are an answer, or a part of one, without any text."""
+_ANSWERS_BESIDE = ("audio", "function_call", "tool_outputs")
+"""The same, where integrations keep them beside the content."""
 
 
 def result_view(result: ChatResult) -> ResponseView:
@@ -40,22 +47,27 @@ def result_view(result: ChatResult) -> ResponseView:
     return _view(message, calls, facts, usage(getattr(message, "usage_metadata", None)))
 
 
-def viewed(chunks: Iterator[ChatGenerationChunk]) -> Iterator[Viewed]:
-    """Read the chunks of one stream."""
-    counted: UsageMetadata | None = None
-    with closing(chunks):  # type: ignore[type-var] # the streams of `_delegate` are generators
-        for chunk in chunks:
-            counted = _counted(counted, chunk)
-            yield Viewed(chunk, chunk_view(chunk, counted))
+class ChunkReader:
+    """Reads the chunks of one stream after the other.
 
+    It adds up their token counts: LangChain's chunks say what is new, the engine wants what there is.
+    """
 
-async def aviewed(chunks: AsyncIterator[ChatGenerationChunk]) -> AsyncIterator[Viewed]:
-    """Read the chunks of one stream."""
-    counted: UsageMetadata | None = None
-    async with aclosing(chunks):  # type: ignore[type-var] # the streams of `_delegate` are generators
-        async for chunk in chunks:
-            counted = _counted(counted, chunk)
-            yield Viewed(chunk, chunk_view(chunk, counted))
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the stream so far: another one begins."""
+        self._counted: UsageMetadata | None = None
+        self._usage: Usage | None = None
+
+    def view(self, chunk: ChatGenerationChunk) -> ResponseView:
+        """Read the next chunk."""
+        new = getattr(chunk.message, "usage_metadata", None)
+        if new is not None:
+            self._counted = add_usage(self._counted, new)
+            self._usage = usage(self._counted)
+        return chunk_view(chunk, self._usage)
 
 
 def usage(counted: UsageMetadata | None) -> Usage | None:
@@ -72,30 +84,26 @@ def usage(counted: UsageMetadata | None) -> Usage | None:
     )
 
 
-def _counted(before: UsageMetadata | None, chunk: ChatGenerationChunk) -> UsageMetadata | None:
-    """Add a chunk's counts: LangChain's chunks say what is new, the engine wants what there is."""
-    new = getattr(chunk.message, "usage_metadata", None)
-    return before if new is None else add_usage(before, new)
-
-
-def chunk_view(chunk: ChatGenerationChunk, counted: UsageMetadata | None = None) -> ResponseView:
+def chunk_view(chunk: ChatGenerationChunk, counted: Usage | None = None) -> ResponseView:
     """Read one chunk; `counted` is what its stream has counted so far."""
     message = chunk.message
     calls: tuple[ToolCall, ...] = ()
-    if isinstance(message, AIMessageChunk):
+    if isinstance(message, AIMessageChunk) and message.tool_call_chunks:
         calls = tuple(
             ToolCall(name=call["name"] or "", arguments=call["args"] or "", id=call["id"], index=_index(call["index"]))
             for call in message.tool_call_chunks
         )
-    facts = {**(chunk.generation_info or {}), **message.response_metadata}
-    return _view(message, calls, facts, usage(counted))
+    said, facts = chunk.generation_info, message.response_metadata
+    return _view(message, calls, {**said, **facts} if said else facts, counted)
 
 
 def _view(
     message: BaseMessage, calls: tuple[ToolCall, ...], facts: Mapping[str, Any], counted: Usage | None
 ) -> ResponseView:
     text, reasoning = _text(message)
-    finish = facts.get("finish_reason") or facts.get("stop_reason") or facts.get("done_reason")
+    if not text and not calls:
+        text = _otherwise(message)
+    finish = next((said for name in _FINISH if (said := facts.get(name))), None)
     return ResponseView(
         text=text,
         reasoning=reasoning,
@@ -117,6 +125,15 @@ def _text(message: BaseMessage) -> tuple[str, str]:
     texts = [part if isinstance(part, str) else part.get("text") or "" for part in content if not _is_thought(part)]
     thoughts = [_thought(part) for part in content if isinstance(part, Mapping) and _is_thought(part)]
     return "".join(texts), reasoning + "".join(thoughts)
+
+
+def _otherwise(message: BaseMessage) -> str:
+    """Return words that stand for an answer without text, such as an image; empty: there is none."""
+    content = message.content
+    blocks = [part.get("type") for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
+    kinds = [kind for kind in blocks if kind in _ANSWERS]
+    kinds += [name for name in _ANSWERS_BESIDE if message.additional_kwargs.get(name)]
+    return f"[{kinds[0]}]" if kinds else ""
 
 
 def _is_thought(part: str | Mapping[str, Any]) -> bool:

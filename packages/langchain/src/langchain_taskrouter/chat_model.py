@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 from uuid import UUID, uuid4
@@ -19,22 +18,24 @@ from pydantic import Field, PrivateAttr
 
 from langchain_taskrouter import _delegate
 from langchain_taskrouter._answer import Relay, annotated
-from langchain_taskrouter._candidates import Candidate, Candidates, cards, read_candidates, shared_profile, unwrapped
+from langchain_taskrouter._candidates import Candidate, Candidates, shared_profile, unwrapped
 from langchain_taskrouter._clients import LoopClients
-from langchain_taskrouter._credit import Credit
+from langchain_taskrouter._construction import ConfigSpec, PolicySpec, check_fields, parts_of
+from langchain_taskrouter._credit import Credit, credit_of
 from langchain_taskrouter._errors import langchain_errors
-from langchain_taskrouter._identity import KEY, checked
+from langchain_taskrouter._identity import KEY, call_config, checked, identify
 from langchain_taskrouter._request import CONFIG, SCHEMA, TOOLS, without_own
-from langchain_taskrouter._routing import Routing
+from langchain_taskrouter._routing import Routing, Setup
 from langchain_taskrouter._structured import Schema, StructuredOutput, parsed
 from langchain_taskrouter._tools import BoundTools, ToolSpec
 from langchain_taskrouter._tracing import beneath, traced_by_others
-from langchain_taskrouter._view import Viewed, aviewed, viewed
+from langchain_taskrouter._view import ChunkReader
 from langchain_taskrouter.transcripts import Speaker, speakers_of
-from taskrouter import ConfigurationError, ResponseView, Router, RouterConfig
-from taskrouter.config import ExecutionConfig, PolicyConfig, validated
+from taskrouter import Router
+from taskrouter.config import PolicyConfig
 
-PolicySpec = PolicyConfig | str | Mapping[str, Any]
+_FINISHING = frozenset({"openai", "anthropic"})
+"""Vendors whose streams always say why they ended: one that does not was cut off."""
 
 
 class RoutedChatModel(BaseChatModel):
@@ -76,7 +77,8 @@ class RoutedChatModel(BaseChatModel):
     _clients: LoopClients = PrivateAttr(default_factory=LoopClients)
     _credit: Credit = PrivateAttr()
     _speakers: Mapping[str, Speaker] = PrivateAttr()
-    _key: dict[str, Any] | None = PrivateAttr(None)
+    _finishes: bool = PrivateAttr()
+    _key: tuple[Any, dict[str, Any]] | None = PrivateAttr(None)
     _made_with: dict[str, Any] | None = PrivateAttr(None)
 
     def __init__(
@@ -85,32 +87,27 @@ class RoutedChatModel(BaseChatModel):
         incumbent: str | None = None,
         policy: PolicySpec | None = None,
         router: Router | None = None,
-        config: RouterConfig | Mapping[str, Any] | None = None,
+        config: ConfigSpec | None = None,
         *,
         timeout: float | None = None,
         max_retries: int | None = None,
         **fields: Any,
     ) -> None:
-        _check_fields(type(self), fields)
-        pool = read_candidates(candidates)
-        config = _with_limits(config, router, timeout_s=timeout, retries=max_retries)
-        made_with = None
-        if router is None:
-            made_with = {"incumbent": incumbent, "policy": policy, "config": config}
-            router, policy = _own_router(pool, incumbent, policy, config), None
-        else:
-            _check_shared(router, pool, incumbent, config)
+        check_fields(fields, type(self).model_fields)
+        limits = {"timeout_s": timeout, "retries": max_retries}
+        parts = parts_of(candidates, incumbent, policy, router, config, limits)
         super().__init__(
-            candidates={candidate.id: candidate.spec for candidate in pool.values()},
-            incumbent=router.incumbent,
-            policy=None if policy is None else PolicyConfig.of(policy),
-            router=router,
+            candidates={candidate.id: candidate.spec for candidate in parts.pool.values()},
+            incumbent=parts.router.incumbent,
+            policy=parts.policy,
+            router=parts.router,
             **fields,
         )
-        self._pool = pool
-        self._speakers = speakers_of(pool)
-        self._credit = Credit(router)
-        self._made_with = made_with
+        self._pool = parts.pool
+        self._speakers = speakers_of(parts.pool)
+        self._finishes = all(candidate.vendor in _FINISHING for candidate in parts.pool.values())
+        self._credit = credit_of(parts.router)
+        self._made_with = parts.recipe
 
     # --- what LangChain asks a model for ------------------------------------------------------------------------
 
@@ -121,30 +118,38 @@ class RoutedChatModel(BaseChatModel):
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
         """What makes answers differ: LangChain's cache keys on it, and asks at every call."""
-        if self._key is None:
+        said = (self.policy, self.temperature, self.max_tokens)
+        if self._key is None or self._key[0] != said:
             models = {
                 candidate.id: {**candidate.given._identifying_params, **candidate.options}  # noqa: SLF001 - LangChain's key of a model
                 for candidate in self._pool.values()
             }
-            policy = (self.policy or self.router.policy).model_dump(mode="json", exclude_none=True)
-            self._key = {"candidates": models, "incumbent": self.incumbent, "policy": policy, **self._defaults()}
-        return self._key
+            policy = PolicyConfig.of(self.policy) if self.policy is not None else self.router.policy
+            shown = policy.model_dump(mode="json", exclude_none=True)
+            key = {"candidates": models, "incumbent": self.incumbent, "policy": shown, **self._defaults()}
+            self._key = said, key
+        return self._key[1]
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         """Name the router: the model that answered stands in `response_metadata["model_name"]`."""
         kwargs = without_own(kwargs)
         name = kwargs.pop("model", None) or self.name or "taskrouter"
-        params = super()._get_ls_params(stop=stop, **kwargs)
-        return {**params, "ls_provider": "taskrouter", "ls_model_name": str(name)}
+        params = super()._get_ls_params(stop=stop, model=str(name), **kwargs)
+        return {**params, "ls_provider": "taskrouter"}
 
     def _resolve_model_profile(self) -> ModelProfile | None:
         return shared_profile(unwrapped(spec)[0] for spec in self.candidates.values())
 
     def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
-        return super()._get_invocation_params(stop=stop, **without_own(kwargs))
+        # As LangChain makes them; its own way there switches warnings off and on, at every call.
+        stop = (self.stop or None) if stop is None else stop
+        return {**self._identifying_params, "_type": self._llm_type, "stop": stop, **without_own(kwargs)}
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
-        return super()._get_llm_string(stop=stop, **without_own(kwargs))
+        """Return an answer's key in LangChain's cache: what may lead a call elsewhere belongs to it."""
+        routed = identify(call_config(kwargs.get(CONFIG), None), self.declared, self.metadata, self.tags)
+        key = super()._get_llm_string(stop=stop, **without_own(kwargs))
+        return f"{key}---{routed.routing_key}"
 
     def _convert_cached_generations(self, cache_val: list[Generation]) -> list[ChatGeneration]:
         """Take the account of the first call off an answer that comes out of the cache: nothing was routed."""
@@ -223,7 +228,7 @@ class RoutedChatModel(BaseChatModel):
             ConfigurationError: the schema is no schema, or no candidate can be asked in this way; it says why.
         """
         options = kwargs if strict is None else {"strict": strict, **kwargs}
-        wanted = StructuredOutput(schema, method, options)
+        wanted = StructuredOutput(schema, method, options, lenient=include_raw)
         wanted.among(self._pool.values())
         model = self.bind(**wanted.shown, **{SCHEMA: wanted})
         return parsed(model, wanted.parser(self._credit if self.credit else None), include_raw=include_raw)
@@ -278,6 +283,14 @@ class RoutedChatModel(BaseChatModel):
         config = _with_run(config)
         return super().astream(input, config, stop=stop, **_with_config(kwargs, config))
 
+    def stream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002 - LangChain overloads it by version
+        """Stream events; see `BaseChatModel.stream_events`."""
+        return super().stream_events(input, *_for_events(config, kwargs), **kwargs)
+
+    def astream_events(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002 - LangChain overloads it by version
+        """Stream events; see `BaseChatModel.astream_events`."""
+        return super().astream_events(input, *_for_events(config, kwargs), **kwargs)
+
     def _generate(
         self,
         messages: list[BaseMessage],
@@ -323,21 +336,29 @@ class RoutedChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         routing = self._routing(messages, stop, run_manager, kwargs)
+        reader = ChunkReader()
 
-        def open_stream(model_id: str) -> Iterator[Viewed]:
+        def open_stream(model_id: str) -> Iterator[ChatGenerationChunk]:
             candidate = self._pool[model_id]
-            return viewed(_delegate.stream(candidate.model, *routing.arguments(candidate)))
+            reader.begin()
+            return _delegate.stream(candidate.model, *routing.arguments(candidate))
 
         relay = Relay(self.router, routing.notes)
         with beneath(routing.run_id):  # closed before the first chunk is handed on: a stream may end anywhere
-            opened = self.router.run_stream(routing.step, open_stream, _seen, decision=routing.decision)
+            opened = self.router.run_stream(
+                routing.step, open_stream, reader.view, decision=routing.decision, finishes=self._finishes
+            )
         with langchain_errors(), opened as stream:
-            for chunk, _ in stream:
+            for chunk in stream:
                 for ready in relay.put(chunk):
-                    yield _told(ready, run_manager)
+                    if run_manager is not None:  # else LangChain tells the callbacks itself
+                        run_manager.on_llm_new_token(ready.text, chunk=ready)
+                    yield ready
             last = relay.last(stream.outcome)
             self._answered(routing.decision.id, routing.parent_run_id)
-            yield _told(last, run_manager)
+            if run_manager is not None:
+                run_manager.on_llm_new_token(last.text, chunk=last)
+            yield last
 
     async def _astream(
         self,
@@ -347,23 +368,31 @@ class RoutedChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         routing = self._routing(messages, stop, run_manager, kwargs)
+        reader = ChunkReader()
 
-        async def open_stream(model_id: str) -> AsyncIterator[Viewed]:
+        async def open_stream(model_id: str) -> AsyncIterator[ChatGenerationChunk]:
             candidate = self._pool[model_id]
             model = await self._clients.get(model_id, candidate.model)
-            return aviewed(_delegate.astream(model, *routing.arguments(candidate)))
+            reader.begin()
+            return _delegate.astream(model, *routing.arguments(candidate))
 
         relay = Relay(self.router, routing.notes)
         with beneath(routing.run_id):
-            opened = self.router.arun_stream(routing.step, open_stream, _seen, decision=routing.decision)
+            opened = self.router.arun_stream(
+                routing.step, open_stream, reader.view, decision=routing.decision, finishes=self._finishes
+            )
         with langchain_errors():
             async with opened as stream:
-                async for chunk, _ in stream:
+                async for chunk in stream:
                     for ready in relay.put(chunk):
-                        yield await _atold(ready, run_manager)
+                        if run_manager is not None:
+                            await run_manager.on_llm_new_token(ready.text, chunk=ready)
+                        yield ready
                 last = relay.last(stream.outcome)
                 self._answered(routing.decision.id, routing.parent_run_id)
-                yield await _atold(last, run_manager)
+                if run_manager is not None:
+                    await run_manager.on_llm_new_token(last.text, chunk=last)
+                yield last
 
     # --- parts --------------------------------------------------------------------------------------------------
 
@@ -375,17 +404,8 @@ class RoutedChatModel(BaseChatModel):
             self._credit.read(messages)
         stop = (self.stop or None) if stop is None else stop
         kwargs = {**self._defaults(), **kwargs}
-        return Routing(
-            self.router,
-            self._pool,
-            messages,
-            stop,
-            kwargs,
-            run_manager,
-            self.declared,
-            self.policy,
-            self._speakers,
-        )
+        setup = Setup(self.router, self._pool, self._speakers, self.declared, self.policy, self.metadata, self.tags)
+        return Routing(setup, messages, stop, kwargs, run_manager)
 
     def _defaults(self) -> dict[str, Any]:
         return {name: value for name in ("temperature", "max_tokens") if (value := getattr(self, name)) is not None}
@@ -417,52 +437,12 @@ def _made(cls: type[RoutedChatModel], arguments: Mapping[str, Any]) -> RoutedCha
     return cls(**arguments)
 
 
-def _check_fields(cls: type[RoutedChatModel], fields: Mapping[str, Any]) -> None:
-    """Say which argument is none: LangChain would ignore it, and a slip of the pen would change nothing, silently."""
-    known = cls.model_fields.keys()
-    for name in fields:
-        if name not in known:
-            near = difflib.get_close_matches(name, [*known, "config"], n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else "; give it to the candidates, or in `config`"
-            raise ConfigurationError(f"RoutedChatModel has no argument {name!r}{hint}")
-
-
-def _with_limits(
-    config: RouterConfig | Mapping[str, Any] | None, router: Router | None, **limits: float | None
-) -> RouterConfig | Mapping[str, Any] | None:
-    """Return the configuration with what LangChain's models name otherwise."""
-    given = {name: limit for name, limit in limits.items() if limit is not None}
-    if not given:
-        return config
-    if router is not None:
-        raise ConfigurationError("timeout and max_retries are the router's: set them where the shared router is made")
-    settings = config if isinstance(config, RouterConfig) else RouterConfig.load(config or {})
-    execution = validated(ExecutionConfig, {**settings.execution.model_dump(), **given}, where="execution")
-    return settings.model_copy(update={"execution": execution})
-
-
-def _own_router(
-    pool: Mapping[str, Candidate],
-    incumbent: str | None,
-    policy: PolicySpec | None,
-    config: RouterConfig | Mapping[str, Any] | None,
-) -> Router:
-    config = config if isinstance(config, RouterConfig) else RouterConfig.load(config or {})
-    return Router(cards(pool, config), incumbent, policy, config=config)
-
-
-def _check_shared(router: Router, pool: Mapping[str, Candidate], incumbent: str | None, config: object) -> None:
-    """Say what does not fit between a shared router and the candidates."""
-    if config is not None:
-        raise ConfigurationError("config and router are given together: the router has its configuration already")
-    known = ", ".join(router.models)
-    for name in pool:
-        if name not in router.models:
-            raise ConfigurationError(f"candidates: {name!r} is not in the pool of the given router, which has {known}")
-    if router.incumbent not in pool:
-        raise ConfigurationError(f"candidates: the incumbent of the given router, {router.incumbent!r}, is missing")
-    if incumbent not in (None, router.incumbent):
-        raise ConfigurationError(f"incumbent={incumbent!r}, but the given router's incumbent is {router.incumbent!r}")
+def _for_events(config: RunnableConfig | None, kwargs: dict[str, Any]) -> tuple[RunnableConfig | None]:
+    """Give the config to events of version 3, which come from the model itself; those of others go by its `astream`."""
+    if kwargs.get("version") == "v3":
+        config = _with_run(config)
+        kwargs.update(_with_config({}, config))
+    return (config,)
 
 
 def _with_config(kwargs: dict[str, Any], config: RunnableConfig | None) -> dict[str, Any]:
@@ -475,20 +455,3 @@ def _with_run(config: RunnableConfig | None) -> RunnableConfig | None:
         return config
     given: RunnableConfig = {**(config or {}), "run_id": uuid4()}
     return given
-
-
-def _seen(chunk: Viewed) -> ResponseView:
-    return chunk.view
-
-
-def _told(chunk: ChatGenerationChunk, run_manager: CallbackManagerForLLMRun | None) -> ChatGenerationChunk:
-    """Tell the callbacks of a chunk, where LangChain leaves it to the model, and return it."""
-    if run_manager is not None:
-        run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-    return chunk
-
-
-async def _atold(chunk: ChatGenerationChunk, run_manager: AsyncCallbackManagerForLLMRun | None) -> ChatGenerationChunk:
-    if run_manager is not None:
-        await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-    return chunk

@@ -1,7 +1,8 @@
 """The conversation between engine and driver: the engine yields commands, the driver sends back events.
 
 Events carry the driver's clock, so the engine needs none of its own and every order of failures can be tested without
-waiting.
+waiting. Nothing here is changed after it was made. What is made for every chunk of a stream is not frozen all the same:
+making a frozen one takes three times as long.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class OpenStream(_ToEndpoint):
     """Between chunks."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Read:
     """Read the next chunk of the open stream."""
 
@@ -87,11 +88,19 @@ class CloseStream:
     """Close the open stream and its connection."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Emit:
     """Hand a chunk to the consumer."""
 
     native: Any = field(repr=False)
+
+
+@dataclass(slots=True)
+class Relay:
+    """Hand a chunk to the consumer, then read the next one: what a stream mostly does, as one command."""
+
+    native: Any = field(repr=False)
+    timeout_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +120,10 @@ class Reserve:
     blocking: bool
 
 
-Command: TypeAlias = Call | Start | Await | Cancel | OpenStream | Read | CloseStream | Emit | Wait | Reserve
+Command: TypeAlias = Call | Start | Await | Cancel | OpenStream | Read | CloseStream | Emit | Relay | Wait | Reserve
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answered:
     """A call returned, or one chunk of a stream arrived."""
 
@@ -125,7 +134,7 @@ class Answered:
     """Which call it was, of those that were started."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ended:
     """The stream ended cleanly."""
 
@@ -149,7 +158,7 @@ class Reserved:
     at_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Done:
     """The stream is open or closed, the chunk was taken, the call is started, or the wait is over."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
-from functools import partial
 from types import coroutine
 from typing import Any, TypeVar
 
@@ -19,21 +18,20 @@ _NOTHING = object()
 @coroutine
 def in_context(context: Context, work: Coroutine[Any, Any, T], awaited: Any = _NOTHING) -> Generator[Any, Any, T]:
     """Await `work` with each of its steps run in `context`; `awaited` is what it waits for if it was begun before."""
-    advance: Callable[[], Any] = partial(context.run, work.send, None)
+    step: Callable[[Any], Any] = work.send
+    given: Any = None
     while True:
         if awaited is _NOTHING:
             try:
-                awaited = advance()
+                awaited = context.run(step, given)
             except StopIteration as stop:
                 result: T = stop.value
                 return result
         try:
-            value = yield awaited
+            step, given = work.send, (yield awaited)
         except GeneratorExit:
             context.run(work.close)
             raise
         except BaseException as error:  # noqa: BLE001 - it is thrown on into `work`, cancellation above all
-            advance = partial(context.run, work.throw, error)
-        else:
-            advance = partial(context.run, work.send, value)
+            step, given = work.throw, error
         awaited = _NOTHING

@@ -53,8 +53,9 @@ def drive(steps: Steps, call: Pull, view: View) -> Outcome[Any]:
                 event = _beside(command, threads)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return] # what the generator returns
-    finally:
+    except BaseException:
         abandon(steps)
+        raise
 
 
 async def drive_async(steps: Steps, call: Callable[[Call], Awaitable[Any]], view: View) -> Outcome[Any]:
@@ -74,12 +75,12 @@ async def drive_async(steps: Steps, call: Callable[[Call], Awaitable[Any]], view
                 event = await _beside_async(command, tasks)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return] # what the generator returns
-    except GeneratorExit:
-        if tasks is not None:
+    except BaseException as error:
+        if tasks is not None and isinstance(error, GeneratorExit):
             tasks.drop()  # a coroutine that is thrown away may not wait any more
+        abandon(steps)
         raise
     finally:
-        abandon(steps)
         if tasks is not None:
             await tasks.aclose()
 

@@ -16,9 +16,12 @@ class TimeLimits:
     """The budget's deadline."""
     started_s: float
     now_s: float = 0.0
+    _endless: bool = False
+    """Whether there is no limit at all: the usual case, asked after at every chunk of a stream."""
 
     def __post_init__(self) -> None:
         self.now_s = self.started_s
+        self._endless = self.deadline_at_s is None and self.settings.step_timeout_s is None
 
     def begin(self, at_s: float) -> None:
         """Start anew."""
@@ -39,6 +42,8 @@ class TimeLimits:
 
     def time_left(self) -> bool:
         """Tell whether anything may still begin."""
+        if self._endless:
+            return True
         left = self.left_s()
         return left is None or left > 0
 
@@ -53,5 +58,7 @@ class TimeLimits:
 
     def within(self, seconds: float) -> float:
         """Return the smaller of a duration and what is left, above zero."""
+        if self._endless:
+            return seconds
         left = self.left_s()
         return seconds if left is None else max(0.001, min(seconds, left))

@@ -21,7 +21,7 @@ class Reaction(Enum):
     ONCE_MORE = auto()
     """One other model; a second one that says the same ends the step: the request itself is wrong."""
     RAISE = auto()
-    """End the step at once: no provider is to blame."""
+    """End the step at once: no other model can help."""
 
 
 _REACTIONS: dict[type[e.ModelCallError], Reaction] = {
@@ -32,6 +32,7 @@ _REACTIONS: dict[type[e.ModelCallError], Reaction] = {
     e.ContextOverflow: Reaction.LARGER,
     e.BadRequest: Reaction.ONCE_MORE,
     e.LocalFailure: Reaction.RAISE,
+    e.StreamBroken: Reaction.RAISE,  # its text has been shown
 }
 
 

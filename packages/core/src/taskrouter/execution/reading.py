@@ -20,6 +20,7 @@ from taskrouter.execution.commands import (
     Failed,
     OpenStream,
     Read,
+    Relay,
 )
 from taskrouter.execution.course import Course
 from taskrouter.execution.partial import Partial
@@ -75,10 +76,11 @@ class _Reading:
     def relay(self) -> Generator[Command, Event, ModelCallError | None]:
         """Hold chunks back as long as the model may be left, then hand them on; return what went wrong, if anything."""
         limits, partial, model = self._course.limits, self.partial, self._open.model
-        buffered = self._course.settings.buffer_streams
+        settings = self._course.settings
         held: list[Any] = []
+        command: Read | Relay = Read(self._timeout_s())
         while True:
-            event = yield Read(self._timeout_s())
+            event = yield command
             limits.now_s = event.at_s
             if isinstance(event, Failed):
                 return classify(event.error, model)
@@ -92,11 +94,15 @@ class _Reading:
             if not isinstance(event.view, ResponseView):
                 return no_view(event.view, model)
             partial.add(event.view)
+            if self.committed and limits.time_left():
+                command = Relay(event.native, limits.within(settings.stall_timeout_s))
+                continue
             if self._is_late():
                 return Timeout(model)
             held.append(event.native)
-            if partial.meaningful and not buffered:
+            if partial.meaningful and not settings.buffer_streams:
                 yield from self._hand_on(held)
+            command = Read(self._timeout_s())
 
     def _is_late(self) -> bool:
         """Tell whether a chunk came too late, whatever the client's own limit: signs of life are no answer."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import aclosing, closing, suppress
 from contextvars import Context
 from inspect import isawaitable
@@ -21,10 +21,12 @@ from taskrouter.execution.commands import (
     Failed,
     OpenStream,
     Read,
+    Relay,
 )
 from taskrouter.execution.context import in_context
 from taskrouter.execution.drivers import Pull, View, abandon, clock, obey, obey_async
 from taskrouter.execution.engine import Engine, Steps
+from taskrouter.execution.waits import Waits
 from taskrouter.outcome import Outcome
 
 C = TypeVar("C")
@@ -106,11 +108,14 @@ def _relay(steps: Steps, source: _Source, result: _Result) -> Generator[Any, Non
         try:
             while True:
                 command = steps.send(event)
-                if isinstance(command, Emit):
+                if isinstance(command, Relay):
+                    yield command.native
+                    event = source.read()
+                elif isinstance(command, Read):
+                    event = source.read()
+                elif isinstance(command, Emit):
                     yield command.native
                     event = Done(clock())
-                elif isinstance(command, Read):
-                    event = source.obey(command)
                 else:
                     event = obey(command) or source.obey(command)
         except StopIteration as stop:
@@ -133,8 +138,6 @@ class _Source:
     def obey(self, command: Command) -> Event:
         try:
             match command:
-                case Read():
-                    return self._read()
                 case OpenStream():
                     self._endpoint_id = command.endpoint.id
                     self._context = command.visit.context()
@@ -146,13 +149,16 @@ class _Source:
         except Exception as error:  # noqa: BLE001 - the engine classifies whatever a client raises
             return Failed(error, clock())
 
-    def _read(self) -> Event:
-        assert self._chunks is not None, "read before open"  # noqa: S101 - the engine's contract
+    def read(self) -> Event:
         try:
-            native = self._context.run(next, self._chunks)
-        except StopIteration:
-            return Ended(clock())
-        return Answered(native, self._view(self._endpoint_id, native), clock())
+            assert self._chunks is not None, "read before open"  # noqa: S101 - the engine's contract
+            try:
+                native = self._context.run(next, self._chunks)
+            except StopIteration:
+                return Ended(clock())
+            return Answered(native, self._view(self._endpoint_id, native), clock())
+        except Exception as error:  # noqa: BLE001 - the engine classifies whatever a client raises
+            return Failed(error, clock())
 
     def close(self) -> None:
         chunks, opened = self._chunks, self._opened
@@ -181,8 +187,8 @@ class RoutedAsyncStream(_Accounted, Generic[C]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> C:
-        return await anext(self._chunks)
+    def __anext__(self) -> Awaitable[C]:
+        return anext(self._chunks)
 
     async def __aenter__(self) -> Self:
         return self
@@ -201,11 +207,14 @@ async def _relay_async(steps: Steps, source: _AsyncSource, result: _Result) -> A
         try:
             while True:
                 command = steps.send(event)
-                if isinstance(command, Emit):
+                if isinstance(command, Relay):
+                    yield command.native
+                    event = await source.read(command.timeout_s)
+                elif isinstance(command, Read):
+                    event = await source.read(command.timeout_s)
+                elif isinstance(command, Emit):
                     yield command.native
                     event = Done(clock())
-                elif isinstance(command, Read):
-                    event = await source.obey(command)
                 else:
                     event = await obey_async(command) or await source.obey(command)
         except StopIteration as stop:
@@ -222,13 +231,12 @@ class _AsyncSource:
         self._opened: Any = None
         self._chunks: AsyncIterator[Any] | None = None
         self._context = Context()
+        self._waits = Waits()
         self._endpoint_id = ""
 
     async def obey(self, command: Command) -> Event:
         try:
             match command:
-                case Read():
-                    return await self._read(command.timeout_s)
                 case OpenStream():
                     self._endpoint_id = command.endpoint.id
                     self._context = command.visit.context()
@@ -245,22 +253,28 @@ class _AsyncSource:
         opened = self._call(command)
         return await opened if isawaitable(opened) else opened
 
-    async def _read(self, timeout_s: float) -> Event:
-        assert self._chunks is not None, "read before open"  # noqa: S101 - the engine's contract
+    async def read(self, timeout_s: float) -> Event:
         try:
-            work = _next(self._chunks)
+            assert self._chunks is not None, "read before open"  # noqa: S101 - the engine's contract
             try:
-                awaited = self._context.run(work.send, None)
-            except StopIteration as stop:  # it was there already: no clock is needed, and setting one takes longest
-                native = stop.value
-            else:
-                async with asyncio.timeout(timeout_s):
-                    native = await in_context(self._context, work, awaited)
-        except StopAsyncIteration:
-            return Ended(clock())
-        return Answered(native, self._view(self._endpoint_id, native), clock())
+                work: Any = self._context.run(anext, self._chunks)
+                if not hasattr(work, "send"):  # what is no generator may return something that can only be awaited
+                    work = _awaited(work)
+                try:
+                    awaited = self._context.run(work.send, None)
+                except StopIteration as stop:  # it was there already: no clock is needed
+                    native = stop.value
+                else:
+                    with self._waits.until(timeout_s):
+                        native = await in_context(self._context, work, awaited)
+            except StopAsyncIteration:
+                return Ended(clock())
+            return Answered(native, self._view(self._endpoint_id, native), clock())
+        except Exception as error:  # noqa: BLE001 - the engine classifies whatever a client raises
+            return Failed(error, clock())
 
     async def aclose(self) -> None:
+        self._waits.close()
         chunks, opened = self._chunks, self._opened
         self._chunks = self._opened = None
         for stream in (chunks,) if chunks is opened else (chunks, opened):
@@ -270,8 +284,8 @@ class _AsyncSource:
                     await in_context(self._context, _closed(close))
 
 
-async def _next(chunks: AsyncIterator[Any]) -> Any:
-    return await anext(chunks)
+async def _awaited(work: Awaitable[Any]) -> Any:
+    return await work
 
 
 async def _closed(close: Callable[[], Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 
-from taskrouter.errors import ModelCallError, Timeout
+from taskrouter.errors import ModelCallError, StreamBroken, Timeout
 from taskrouter.execution.account import OpenAttempt
 from taskrouter.execution.classify import classify
 from taskrouter.execution.commands import (
@@ -53,11 +53,12 @@ def _judged(course: Course, open_: OpenAttempt, event: Event) -> Answered | Mode
     """Book what came of a call."""
     account = course.account
     if isinstance(event, Failed):
-        return account.fail(open_, classify(event.error, open_.model), event.at_s)
+        failed = classify(event.error, open_.model)
+        return account.fail(open_, failed, event.at_s, failed.partial if isinstance(failed, StreamBroken) else None)
     assert isinstance(event, Answered), event  # noqa: S101 - the driver's contract
     if not isinstance(event.view, ResponseView):
         return account.fail(open_, no_view(event.view, open_.model), event.at_s, ResponseView())
-    if error := course.fault(open_, event.view):
+    if not event.view.shown and (error := course.fault(open_, event.view)):
         return account.fail(open_, error, event.at_s, event.view)
     account.succeed(open_, event.view, event.at_s)
     return event

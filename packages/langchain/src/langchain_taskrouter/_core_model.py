@@ -1,15 +1,13 @@
-"""A LiteLLM model string as a LangChain chat model.
+"""A model of the router's own backends (LiteLLM, OpenAI SDK, a plugin's) as a LangChain chat model.
 
-It goes through the router's own LiteLLM backend: LiteLLM's manners (its price map, its retries, its clients) are dealt
-with there already, the engine knows its errors, and no further package is needed. `ChatLiteLLM` would bring one, with
-untyped errors.
+It is what a LiteLLM string or a table as in `[[models]]` becomes. The backends have dealt with their libraries' manners
+already (LiteLLM's price map, retries, clients), the engine knows their errors, and no further package is needed.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from functools import cached_property
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -20,36 +18,44 @@ from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import Field, PrivateAttr
 
-from taskrouter import ResponseView, Step
+from taskrouter import ResponseView, Router, Step
 from taskrouter.config import ModelConfig
-from taskrouter.execution.backends.litellm import LiteLLMBackend
 from taskrouter.outcome import Usage
+from taskrouter.ports import Backend
 
 
-class LiteLLMModel(BaseChatModel):
-    """The model behind a LiteLLM string such as `anthropic/claude-sonnet-4-5`; keys come from the environment."""
+class CoreModel(BaseChatModel):
+    """A model of the pool, called through the backend that its card names; keys come from the environment."""
 
-    model: str
+    card: ModelConfig = Field(exclude=True, repr=False)
+
+    _backend: Backend | None = PrivateAttr(None)
+    _timeout_s: float | None = PrivateAttr(None)
+
+    def connect(self, router: Router, model_id: str) -> None:
+        """Take over what the router knows of the model, and its backend."""
+        self.card = router.models[model_id]
+        self._backend = router.backend(model_id)
+        self._timeout_s = router.execution.timeout_s
+
+    @property
+    def backend(self) -> Backend:
+        """What makes the calls."""
+        assert self._backend is not None, "connected when the routed model is made"  # noqa: S101 - our own contract
+        return self._backend
 
     @property
     def _llm_type(self) -> str:
-        return "litellm"
+        return "taskrouter-core"
 
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
-        return {"model": self.model}
-
-    @cached_property
-    def _backend(self) -> LiteLLMBackend:
-        return LiteLLMBackend()
-
-    @cached_property
-    def _card(self) -> ModelConfig:
-        return ModelConfig(id=self.model, model=self.model)
+        return {"model": self.card.model, "base_url": self.card.base_url, "params": self.card.params}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        return {**super()._get_ls_params(stop=stop, **kwargs), "ls_model_name": self.model}
+        return {**super()._get_ls_params(stop=stop, **kwargs), "ls_model_name": self.card.model}
 
     def bind_tools(
         self, tools: Sequence[Any], *, tool_choice: Any = None, **kwargs: Any
@@ -63,27 +69,28 @@ class LiteLLMModel(BaseChatModel):
     def _generate(
         self, messages: list[BaseMessage], stop: list[str] | None = None, *_: Any, **kwargs: Any
     ) -> ChatResult:
-        return _result(self._backend.complete(self._card, _step(messages, stop, kwargs), None), self._backend)
+        native = self.backend.complete(self.card, _step(messages, stop, kwargs), self._timeout_s)
+        return _result(native, self.backend)
 
     async def _agenerate(
         self, messages: list[BaseMessage], stop: list[str] | None = None, *_: Any, **kwargs: Any
     ) -> ChatResult:
-        native = await self._backend.acomplete(self._card, _step(messages, stop, kwargs), None)
-        return _result(native, self._backend)
+        native = await self.backend.acomplete(self.card, _step(messages, stop, kwargs), self._timeout_s)
+        return _result(native, self.backend)
 
     def _stream(
         self, messages: list[BaseMessage], stop: list[str] | None = None, *_: Any, **kwargs: Any
     ) -> Iterator[ChatGenerationChunk]:
-        for native in self._backend.stream(self._card, _step(messages, stop, kwargs), None):
-            yield _chunk(self._backend.view(native))
+        for native in self.backend.stream(self.card, _step(messages, stop, kwargs), self._timeout_s):
+            yield _chunk(self.backend.view(native))
 
     async def _astream(
         self, messages: list[BaseMessage], stop: list[str] | None = None, *_: Any, **kwargs: Any
     ) -> AsyncIterator[ChatGenerationChunk]:
-        chunks: Any = await self._backend.astream(self._card, _step(messages, stop, kwargs), None)
+        chunks: Any = await self.backend.astream(self.card, _step(messages, stop, kwargs), self._timeout_s)
         async with aclosing(chunks):
             async for native in chunks:
-                yield _chunk(self._backend.view(native))
+                yield _chunk(self.backend.view(native))
 
 
 def _step(messages: list[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]) -> Step:
@@ -91,7 +98,11 @@ def _step(messages: list[BaseMessage], stop: list[str] | None, kwargs: Mapping[s
     if stop is not None:
         payload["stop"] = stop
     shown = convert_to_openai_messages(messages)
-    return Step(messages=shown if isinstance(shown, list) else [shown], payload=payload)
+    conversation = shown if isinstance(shown, list) else [shown]
+    for message in conversation:
+        if message["role"] == "tool":  # its call says whose result it is; here OpenAI takes no name
+            message.pop("name", None)
+    return Step(messages=conversation, payload=payload)
 
 
 def _tool_choice(choice: Any, names: Sequence[str]) -> Any:
@@ -102,7 +113,7 @@ def _tool_choice(choice: Any, names: Sequence[str]) -> Any:
     return choice
 
 
-def _result(native: Any, backend: LiteLLMBackend) -> ChatResult:
+def _result(native: Any, backend: Backend) -> ChatResult:
     """Return a whole answer: the one chunk that it would be as a stream, joined."""
     chunk = _chunk(backend.view(native)).message
     assert isinstance(chunk, AIMessageChunk), type(chunk)  # noqa: S101 - `_chunk` makes nothing else
