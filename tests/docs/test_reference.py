@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from tests.docs.pages import ROOT, code, name, pages, rows
 
+from langchain_taskrouter._identity import CALL_KEYS, STEP_KEYS
 from taskrouter import config, errors, hookspecs
 from taskrouter.catalog import Capabilities, QualityPrior
 from taskrouter.catalog.card import WarmUp
@@ -168,3 +169,10 @@ def test_the_pages_show_where_the_steps_of_the_demo_go(tmp_path: Path) -> None:
 def source(module: Any) -> str:
     """Return a module's source."""
     return Path(module.__file__).read_text(encoding="utf-8")
+
+
+def test_the_langchain_page_names_every_key_that_a_call_may_say() -> None:
+    documented = {found for row in rows(DOCS / "langchain.md", "## Per call") for found in code(row[0])}
+    assert documented >= set(CALL_KEYS)
+    everywhere = {found for row in rows(DOCS / "langchain.md") for cell in row for found in code(cell)}
+    assert everywhere >= set(STEP_KEYS)

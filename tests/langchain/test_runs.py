@@ -17,7 +17,7 @@ from langgraph.types import Send
 from taskrouter import BudgetExceededError
 from taskrouter.simulator import RunningServer
 
-from .conftest import FAST, PRICES, QUESTION, ModelOf, Routed, Runs, Watcher
+from .conftest import FAST, PRICES, QUESTION, ModelOf, Routed, Runs
 
 POOL = [{"id": name, **PRICES} for name in ("first", "second")]
 ASKED: Any = {"messages": [("user", "What is the weather in Oslo?")]}
@@ -102,9 +102,7 @@ def test_a_run_s_outcome_can_be_credited_to_its_steps(routed: Routed, weather: A
 async def test_a_call_is_one_run_its_tokens_are_the_server_s_and_its_text_is_what_was_sent(
     routed: Routed, server: RunningServer, runs: Runs, asynchronous: bool, fault: Any
 ) -> None:
-    watcher = Watcher()
-    model = routed(router=None)
-    model.router._plugins.register(watcher)
+    model = routed()
     usage = UsageMetadataCallbackHandler()
     if fault:
         server.script("first", fault)
