@@ -156,11 +156,12 @@ def test_in_a_batch_the_answer_that_cannot_be_read_is_blamed_and_no_other(
 def test_a_caught_failure_does_not_hide_the_next_one(routed: Routed, monkeypatch: pytest.MonkeyPatch) -> None:
     model = routed()
     blamed = Blamed(model, monkeypatch)
+    broken: Any = RunnableLambda(lambda _: int("x"))
 
     def node(state: MessagesState) -> Any:
         model.invoke(QUESTION)
         try:
-            RunnableLambda(lambda _: int("x")).invoke(1)
+            broken.invoke(1)
         except ValueError:
             gc.collect()
         raise ValueError("the node's own")
