@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
 
 from taskrouter import BudgetExceededError, Router, Step, StepContext
 from taskrouter.errors import TaskRouterError
+from taskrouter.state.opening import open_store
 
 HELLO = [{"role": "user", "content": "Hello"}]
 REFRESH_S = 0.1
@@ -79,3 +81,11 @@ def give_feedback(url: str, decision_id: str) -> str:
     except TaskRouterError as error:
         return str(error)
     return "kept"
+
+
+def feedback_in(url: str) -> list[dict[str, Any]]:
+    """Return what a store has of feedback, in order."""
+    store = open_store(url)
+    found = [json.loads(record.text) for record in store.read("feedback")]
+    store.close()
+    return found

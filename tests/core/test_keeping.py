@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import subprocess
 import sys
@@ -10,21 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.core.sharing_workers import HELLO, shared_router, wait_until
+from tests.core.sharing_workers import HELLO, feedback_in, shared_router, wait_until
 from tests.core.state.redis_server import RedisServer
 
 from taskrouter import ConfigurationError, FeedbackError, Step
-from taskrouter.state.opening import open_store
 from taskrouter.state.resilient import ResilientStore
 
 ID = "dec_0123456789abcdef"
-
-
-def records(url: str) -> list[dict[str, Any]]:
-    store = open_store(url)
-    found = [json.loads(record.text) for record in store.read("feedback")]
-    store.close()
-    return found
 
 
 def test_feedback_is_a_record_of_the_decision_and_of_who_says_what(tmp_path: Path) -> None:
@@ -33,7 +24,7 @@ def test_feedback_is_a_record_of_the_decision_and_of_who_says_what(tmp_path: Pat
         decision = router.route(Step(messages=HELLO))
         router.feedback(decision.id, 0.25, source="unit tests")
         router.feedback(decision.id, True)
-    first, second = records(url)
+    first, second = feedback_in(url)
     assert first.pop("at_s") <= second.pop("at_s")
     assert first == {"v": 1, "decision_id": decision.id, "score": 0.25, "source": "unit tests"}
     assert second == {"v": 1, "decision_id": decision.id, "score": 1.0, "source": "user"}
@@ -51,7 +42,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_with_sqlite_feedback_survives_the_end_of_the_process(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/state.db"
     subprocess.run([sys.executable, "-c", KILLED, url], timeout=120, check=False)
-    assert [record["decision_id"] for record in records(url)] == [ID]
+    assert [record["decision_id"] for record in feedback_in(url)] == [ID]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +91,7 @@ def test_feedback_waits_in_memory_while_redis_is_away(own_redis: RedisServer) ->
         own_redis.start()
         wait_until(lambda: store.available)
         assert store.pending == 0
-        assert [record["decision_id"] for record in records(own_redis.url)] == ["dec_0000000000000000"]
+        assert [record["decision_id"] for record in feedback_in(own_redis.url)] == ["dec_0000000000000000"]
 
 
 def test_feedback_that_redis_never_got_is_spoken_of_when_the_router_is_closed(

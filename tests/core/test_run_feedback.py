@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.core.sharing_workers import HELLO
+from tests.core.sharing_workers import HELLO, feedback_in
 
 from taskrouter import FeedbackError, ResponseView, Router, Step, StepContext
 from taskrouter.learning import credit
-from taskrouter.state.opening import open_store
 
 ANSWER = ResponseView(text="yes", finish_reason="stop")
 
@@ -30,13 +28,6 @@ def ask(router: Router, run_id: str | None, model: str = "sure", task: str = "co
     return router.run(step, lambda _: ANSWER, lambda answer: answer, decision=decision).decision_id
 
 
-def records(url: str) -> list[dict[str, Any]]:
-    store = open_store(url)
-    found = [json.loads(record.text) for record in store.read("feedback")]
-    store.close()
-    return found
-
-
 def test_a_run_counts_as_one_label_divided_among_its_answered_steps(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/state.db"
     with router_of(url) as router:
@@ -44,7 +35,7 @@ def test_a_run_counts_as_one_label_divided_among_its_answered_steps(tmp_path: Pa
         ask(router, "run-2")
         ask(router, None)
         router.feedback_run("run-1", 0.5, source="unit tests")
-    said = records(url)
+    said = feedback_in(url)
     assert [record["decision_id"] for record in said] == ids
     assert {record["run_id"] for record in said} == {"run-1"}
     assert {record["score"] for record in said} == {0.5}

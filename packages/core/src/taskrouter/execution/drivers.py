@@ -53,7 +53,7 @@ def drive(steps: Steps, call: Pull, view: View) -> Outcome[Any]:
                 event = _beside(command, threads)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return] # what the generator returns
-    except BaseException:
+    except BaseException:  # an interruption too: what is open must be closed and paid for
         abandon(steps)
         raise
 
