@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PACKAGES := packages/core packages/langchain
+PACKAGES := packages/core packages/langchain packages/llamaindex packages/autogen
 
 .DEFAULT_GOAL := help
 .PHONY: help install system demo test lint format types imports check lock bench chaos conformance-langchain clean
@@ -52,7 +52,7 @@ format: $(STAMP) ## Rewrite the code in our format.
 	$(BIN)/ruff format .
 
 types: $(STAMP) ## Check types.
-	$(BIN)/mypy packages/core/src packages/langchain/src packages/langchain/tests tests benchmarks examples training
+	$(BIN)/mypy packages/core/src packages/langchain/src packages/llamaindex/src packages/autogen/src packages/langchain/tests tests benchmarks examples training
 
 imports: $(STAMP) ## Check that the stages do not know each other.
 	$(BIN)/lint-imports
@@ -63,6 +63,7 @@ lock: $(BIN)/uv ## Resolve the dependencies anew.
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
 	  --python-version 3.11 --all-extras --group pyproject.toml:dev \
 	  --no-emit-package taskrouter --no-emit-package langchain-taskrouter \
+	  --no-emit-package llama-index-llms-taskrouter --no-emit-package autogen-taskrouter \
 	  $(addsuffix /pyproject.toml,$(PACKAGES)) --output-file requirements.lock
 
 bench: $(STAMP) ## Measure decision latency, import time and what a call costs.

@@ -16,8 +16,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from tests.docs.pages import ROOT, code, name, pages, rows
 
-from langchain_taskrouter._identity import CALL_KEYS, STEP_KEYS
 from taskrouter import config, errors, hookspecs
+from taskrouter.adapters import CALL_KEYS, STEP_KEYS
 from taskrouter.catalog import Capabilities, QualityPrior
 from taskrouter.catalog.card import WarmUp
 from taskrouter.cli.app import build

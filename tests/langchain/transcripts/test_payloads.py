@@ -21,12 +21,12 @@ from openai.types.responses import Response
 from pydantic import SecretStr
 from tests.langchain.transcripts.people import able
 
-from langchain_taskrouter._candidates import read_candidates
+from langchain_taskrouter._candidates import candidates_of
 from langchain_taskrouter.transcripts import speakers_of, transcript_for
 
 ANY = SecretStr("any")
 STORED = ("SIGNED", "ENCRYPTED", "rs_ID", "fc_ID", "msg_ID", "ws_ID", "fs_ID", "resp_ID", "cache_control", "container")
-POOL = read_candidates(
+POOL = candidates_of(
     {
         "opus": ChatAnthropic(model="claude-opus-4-5", api_key=ANY),
         "haiku": ChatAnthropic(

@@ -11,14 +11,14 @@ from langchain_openai import AzureChatOpenAI, ChatOpenAI
 from pydantic import SecretStr
 from tests.langchain.transcripts.people import POOL, said
 
-from langchain_taskrouter._candidates import read_candidates
+from langchain_taskrouter._candidates import candidates_of
 from langchain_taskrouter.transcripts import Speaker, Standing, speaker_of, speakers_of, spoken_by, standing
 
 ANY = SecretStr("any")
 
 
 def speaker(model: Any, **options: Any) -> Speaker:
-    (candidate,) = read_candidates({"it": model}, 60.0).values()
+    (candidate,) = candidates_of({"it": model}, 60.0).values()
     return speaker_of(candidate, options)
 
 
@@ -83,7 +83,7 @@ def test_the_api_is_the_one_that_the_model_will_call(model: Any, options: Any, *
 
 
 def test_options_that_do_not_matter_cost_nothing() -> None:
-    pool = read_candidates({"claude": claude(), "gpt": gpt()}, 60.0)
+    pool = candidates_of({"claude": claude(), "gpt": gpt()}, 60.0)
     known = speakers_of(pool)
     assert speakers_of(pool, {"temperature": 0.0}, known) is known
     assert speakers_of(pool, {"previous_response_id": "resp_1"}, known)["gpt"].remembers

@@ -8,8 +8,8 @@ from typing import Any
 from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
-from langchain_taskrouter._identity import KEY
 from taskrouter import Outcome, Router
+from taskrouter.adapters import KEY, account
 
 
 def annotated(outcome: Outcome[ChatResult], router: Router, notes: Mapping[str, Any]) -> ChatResult:
@@ -22,25 +22,12 @@ def annotated(outcome: Outcome[ChatResult], router: Router, notes: Mapping[str, 
         **((not others and outcome.response.llm_output) or {}),
         **(first.generation_info or {}),
         **first.message.response_metadata,
-        KEY: {**account(outcome), **notes},
+        KEY: account(outcome, notes),
     }
     facts.setdefault("model_name", outcome.view.model or router.models[outcome.model].model)
     message = first.message.model_copy(update={"response_metadata": facts})
     generation = first.model_copy(update={"message": message})
     return outcome.response.model_copy(update={"generations": [generation, *others]})
-
-
-def account(outcome: Outcome[Any]) -> dict[str, Any]:
-    """Return what was decided and what it cost; `cost_usd` is None where a price is unknown."""
-    return {
-        "decision_id": outcome.decision_id,
-        "model": outcome.model,
-        "reason": outcome.decision.reason,
-        "task_type": outcome.decision.profile.task_type,
-        "status": outcome.status,
-        "attempts": len(outcome.attempts),
-        "cost_usd": outcome.cost_usd,
-    }
 
 
 class Relay:
@@ -67,7 +54,7 @@ class Relay:
     def last(self, outcome: Outcome[Any] | None) -> ChatGenerationChunk:
         """Return the last chunk, with the account."""
         assert outcome is not None, "the stream has not ended"  # noqa: S101 - the router's contract
-        facts: dict[str, Any] = {KEY: {**account(outcome), **self._notes}}
+        facts: dict[str, Any] = {KEY: account(outcome, self._notes)}
         if outcome.view.model is None:  # else a chunk has said it, and it would be joined
             facts["model_name"] = self._router.models[outcome.model].model
         if self._held is None:

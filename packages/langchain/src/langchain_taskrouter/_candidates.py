@@ -16,12 +16,11 @@ from langchain_taskrouter._callbacks import handlers_in, own_handlers
 from langchain_taskrouter._clients import private_copy
 from langchain_taskrouter._core_model import CoreModel
 from taskrouter import Capabilities, ConfigurationError, ModelCard
-from taskrouter.config import ModelConfig, RouterConfig, validated
+from taskrouter.adapters import Candidates, PoolModel, model_config, read_candidates
 
 CandidateSpec: TypeAlias = BaseChatModel | Runnable[Any, Any] | str | Mapping[str, Any] | ModelCard
 """A chat model, one with bound arguments, a LiteLLM model string (with the extra `litellm`), or a table as in
 `[[models]]`, which is called through the router's own backends."""
-Candidates: TypeAlias = Mapping[str, CandidateSpec] | Iterable[CandidateSpec]
 
 _LITELLM_PROVIDERS = {
     "amazon_bedrock": "bedrock",
@@ -53,7 +52,7 @@ class Candidate:
     """Whose integration it is; see `vendor_of`."""
 
 
-def read_candidates(given: Candidates, timeout_s: float) -> dict[str, Candidate]:
+def candidates_of(given: Candidates, timeout_s: float) -> dict[str, Candidate]:
     """Return the candidates by id.
 
     Args:
@@ -63,22 +62,13 @@ def read_candidates(given: Candidates, timeout_s: float) -> dict[str, Candidate]
     Raises:
         ConfigurationError: there is none, an id is taken twice, or one is no chat model.
     """
-    if isinstance(given, str | BaseChatModel | Runnable) or not isinstance(given, Iterable):
-        raise ConfigurationError(
-            f"candidates is a mapping from id to chat model, or a list of chat models, not a {type(given).__name__}"
-        )
-    named = given.items() if isinstance(given, Mapping) else ((None, spec) for spec in given)
-    pool: dict[str, Candidate] = {}
-    for position, (key, spec) in enumerate(named):
-        candidate = _candidate(key, spec, f"candidates[{position if key is None else key!r}]", timeout_s)
-        if candidate.id in pool:
-            raise ConfigurationError(
-                f"candidates[{position}]: the id {candidate.id!r} is taken twice; give a mapping with ids of your own"
-            )
-        pool[candidate.id] = candidate
-    if not pool:
-        raise ConfigurationError('candidates is empty: give a chat model or more, such as {"large": ChatOpenAI(...)}')
-    return pool
+    return read_candidates(
+        given,
+        lambda key, spec, where: _candidate(key, spec, where, timeout_s),
+        single=(BaseChatModel, Runnable),
+        kind="chat model",
+        example='{"large": ChatOpenAI(...)}',
+    )
 
 
 def _candidate(key: str | None, spec: CandidateSpec, where: str, timeout_s: float) -> Candidate:
@@ -121,7 +111,8 @@ def unwrapped(spec: CandidateSpec, where: str = "candidate") -> tuple[BaseChatMo
         options = {**spec.kwargs, **options}
         spec = spec.bound
     if isinstance(spec, str | Mapping | ModelCard):
-        return CoreModel(card=_table(spec, where)), options
+        card = model_config(spec, where, "For LangChain's own way give init_chat_model({})")
+        return CoreModel(pool_model=PoolModel(card)), options
     if not isinstance(spec, BaseChatModel):
         mending = isinstance(spec, RunnableRetry | RunnableWithFallbacks)
         hint = "; retries and fallbacks are the router's part" if mending else ""
@@ -132,47 +123,10 @@ def unwrapped(spec: CandidateSpec, where: str = "candidate") -> tuple[BaseChatMo
     return spec, options
 
 
-def _table(spec: str | Mapping[str, Any] | ModelCard, where: str) -> ModelConfig:
-    """Return what is said of a model that is called through the router's own backends."""
-    if isinstance(spec, ModelCard):
-        return ModelConfig(**{name: getattr(spec, name) for name in spec.model_fields_set})
-    if isinstance(spec, Mapping):
-        name = spec.get("model") or spec.get("id")
-        return validated(ModelConfig, {"id": name, **spec}, where=where)
-    provider, colon, name = spec.partition(":")
-    if colon and provider.replace("_", "").isalpha() and "/" not in provider and provider != "ft":
-        raise ConfigurationError(
-            f"{where} is {spec!r}; a string is a LiteLLM model string, such as '{provider}/{name}'. For LangChain's "
-            f"own way give init_chat_model({spec!r})"
-        )
-    return ModelConfig(id=spec, model=spec)
-
-
-def cards(pool: Mapping[str, Candidate], config: RouterConfig) -> list[ModelConfig]:
-    """Return what the router is told of each candidate: the user's `[[models]]` first, then what LangChain knows.
-
-    Raises:
-        ConfigurationError: the configuration names a model that is no candidate.
-    """
-    own = {model.id: model for model in config.models}
-    if unknown := sorted(set(own) - set(pool)):
-        raise ConfigurationError(f"models: {unknown[0]!r} is no candidate; the candidates are {', '.join(pool)}")
-    return [_card(candidate, own.get(candidate.id)) for candidate in pool.values()]
-
-
-def _card(candidate: Candidate, own: ModelConfig | None) -> ModelConfig:
-    facts = _facts(candidate)
-    if own is not None:
-        said = {name: getattr(own, name) for name in own.model_fields_set}
-        if said.get("model") == own.id:  # the default of a table that gives no model string
-            del said["model"]
-        facts |= said
-    return ModelConfig(**facts)
-
-
-def _facts(candidate: Candidate) -> dict[str, Any]:
+def facts_of(candidate: Candidate) -> dict[str, Any]:
+    """Return what LangChain knows of a candidate, as fields of a `ModelConfig`."""
     if isinstance(candidate.given, CoreModel):  # the catalogue knows the rest, or the router says so
-        card = candidate.given.card
+        card = candidate.given.pool_model.card
         return {**{name: getattr(card, name) for name in card.model_fields_set}, "id": candidate.id}
     ls_params = candidate.given._get_ls_params(**candidate.options)  # noqa: SLF001 - as above
     provider = ls_params.get("ls_provider") or ""

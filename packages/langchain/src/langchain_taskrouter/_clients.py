@@ -6,13 +6,12 @@ other models the copy has the field `max_retries` at 0, which is what they read 
 
 from __future__ import annotations
 
-import sys
 from functools import cached_property
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
-from taskrouter.execution.backends.loops import PerLoop
+from taskrouter.adapters import LoopClients, is_sdk_client, without_retries
 
 _ASYNC_CLIENTS = ("root_async_client", "_async_client")
 """Where models of OpenAI's and of Anthropic's kind hold their SDK's asynchronous client."""
@@ -38,7 +37,7 @@ def private_copy(model: BaseChatModel, timeout_s: float) -> BaseChatModel:
         update["stream_usage"] = True  # ChatOpenAI with a base_url leaves it off, and streams would have no usage
     for root, client in (("root_client", "client"), ("root_async_client", "async_client")):
         if (sdk := getattr(model, root, None)) is not None and hasattr(sdk, "with_options"):
-            update[root] = sdk.with_options(max_retries=0, **({"timeout": timeout_s} if patience else {}))
+            update[root] = without_retries(sdk, timeout_s if patience else None)
             update[client] = update[root].chat.completions
     copy = model.model_copy(update=update)
     for name in _cached_names(type(model)):  # clients that were built with the old settings
@@ -50,53 +49,32 @@ def _cached_names(cls: type) -> set[str]:
     return {name for base in cls.__mro__ for name, value in vars(base).items() if isinstance(value, cached_property)}
 
 
-class LoopClients:
-    """The models for asynchronous calls: with clients of the running event loop.
+def loop_clients() -> LoopClients[BaseChatModel]:
+    """Return the models for asynchronous calls.
 
-    LangChain keeps one HTTP client per address for the whole process. Its connections belong to the loop that opened
-    them, so a second `asyncio.run` would find them dead.
+    LangChain keeps one HTTP client per address for the whole process, so without them a second `asyncio.run` would find
+    its connections dead.
     """
-
-    def __init__(self) -> None:
-        self._models: PerLoop[tuple[BaseChatModel, Any]] = PerLoop(_close)
-        self._held: dict[str, tuple[str, Any] | None] = {}
-        """What each model's client is, as far as it was asked for: finding out takes longer than the rest."""
-
-    async def get(self, key: str, model: BaseChatModel) -> BaseChatModel:
-        """Return the model as it is to be called in the running loop."""
-        if key not in self._held:
-            self._held[key] = None if any(getattr(model, name, None) for name in _USERS_OWN) else _sdk_client(model)
-        held = self._held[key]
-        if held is None:
-            return model
-        return (await self._models.get(key, lambda: _with_fresh_client(model, *held)))[0]
-
-    async def aclose(self) -> None:
-        """Close the clients of the running loop."""
-        await self._models.aclose()
+    return LoopClients(_async_client, _with_client)
 
 
-def _sdk_client(model: BaseChatModel) -> tuple[str, Any] | None:
-    """Return where a model holds its SDK's asynchronous client, and the client, if one can be made after it."""
-    for name in _ASYNC_CLIENTS:
-        client = getattr(model, name, None)
-        if hasattr(client, "with_options") and hasattr(_sdk_of(client), "DefaultAsyncHttpxClient"):
-            return name, client
-    return None
+def _async_client(model: BaseChatModel) -> Any | None:
+    if any(getattr(model, name, None) for name in _USERS_OWN):
+        return None
+    name = _place_of(model)
+    return None if name is None else getattr(model, name)
 
 
-def _sdk_of(client: Any) -> Any:
-    return sys.modules[type(client).__module__.partition(".")[0]]  # the model has imported it
+def _place_of(model: BaseChatModel) -> str | None:
+    """Return where a model holds its SDK's asynchronous client, if one can be made after it."""
+    return next((name for name in _ASYNC_CLIENTS if is_sdk_client(getattr(model, name, None))), None)
 
 
-def _with_fresh_client(model: BaseChatModel, name: str, old: Any) -> tuple[BaseChatModel, Any]:
-    fresh = old.with_options(http_client=_sdk_of(old).DefaultAsyncHttpxClient(base_url=old.base_url))
+def _with_client(model: BaseChatModel, client: Any) -> BaseChatModel:
+    name = _place_of(model)
+    assert name is not None, "it has been found before"  # noqa: S101 - the contract of `LoopClients`
     copy = model.model_copy()
-    copy.__dict__[name] = fresh  # a field of the one kind of model, a cached property of the other
+    copy.__dict__[name] = client  # a field of the one kind of model, a cached property of the other
     if "async_client" in copy.__dict__:
-        copy.__dict__["async_client"] = fresh.chat.completions
-    return copy, fresh
-
-
-async def _close(kept: tuple[BaseChatModel, Any]) -> None:
-    await kept[1].close()
+        copy.__dict__["async_client"] = client.chat.completions
+    return copy

@@ -1,7 +1,6 @@
 """A model of the router's own backends (LiteLLM, OpenAI SDK, a plugin's) as a LangChain chat model.
 
-It is what a LiteLLM string or a table as in `[[models]]` becomes. The backends have dealt with their libraries' manners
-already (LiteLLM's price map, retries, clients), the engine knows their errors, and no further package is needed.
+It is what a LiteLLM string or a table as in `[[models]]` becomes.
 """
 
 from __future__ import annotations
@@ -18,33 +17,18 @@ from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
-from taskrouter import ResponseView, Router, Step
-from taskrouter.config import ModelConfig
+from taskrouter import ResponseView
+from taskrouter.adapters import PoolModel
 from taskrouter.outcome import Usage
-from taskrouter.ports import Backend
+from taskrouter.step import Message
 
 
 class CoreModel(BaseChatModel):
     """A model of the pool, called through the backend that its card names; keys come from the environment."""
 
-    card: ModelConfig = Field(exclude=True, repr=False)
-
-    _backend: Backend | None = PrivateAttr(None)
-    _timeout_s: float | None = PrivateAttr(None)
-
-    def connect(self, router: Router, model_id: str) -> None:
-        """Take over what the router knows of the model, and its backend."""
-        self.card = router.models[model_id]
-        self._backend = router.backend(model_id)
-        self._timeout_s = router.execution.timeout_s
-
-    @property
-    def backend(self) -> Backend:
-        """What makes the calls."""
-        assert self._backend is not None, "connected when the routed model is made"  # noqa: S101 - our own contract
-        return self._backend
+    pool_model: PoolModel = Field(exclude=True, repr=False)
 
     @property
     def _llm_type(self) -> str:
@@ -52,10 +36,11 @@ class CoreModel(BaseChatModel):
 
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
-        return {"model": self.card.model, "base_url": self.card.base_url, "params": self.card.params}
+        card = self.pool_model.card
+        return {"model": card.model, "base_url": card.base_url, "params": card.params}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        return {**super()._get_ls_params(stop=stop, **kwargs), "ls_model_name": self.card.model}
+        return {**super()._get_ls_params(stop=stop, **kwargs), "ls_model_name": self.pool_model.card.model}
 
     def bind_tools(
         self, tools: Sequence[Any], *, tool_choice: Any = None, **kwargs: Any
@@ -69,40 +54,41 @@ class CoreModel(BaseChatModel):
     def _generate(
         self, messages: list[BaseMessage], stop: list[str] | None = None, *_: Any, **kwargs: Any
     ) -> ChatResult:
-        native = self.backend.complete(self.card, _step(messages, stop, kwargs), self._timeout_s)
-        return _result(native, self.backend)
+        native = self.pool_model.complete(_conversation(messages), _request(stop, kwargs))
+        return _result(self.pool_model.view(native))
 
     async def _agenerate(
         self, messages: list[BaseMessage], stop: list[str] | None = None, *_: Any, **kwargs: Any
     ) -> ChatResult:
-        native = await self.backend.acomplete(self.card, _step(messages, stop, kwargs), self._timeout_s)
-        return _result(native, self.backend)
+        native = await self.pool_model.acomplete(_conversation(messages), _request(stop, kwargs))
+        return _result(self.pool_model.view(native))
 
     def _stream(
         self, messages: list[BaseMessage], stop: list[str] | None = None, *_: Any, **kwargs: Any
     ) -> Iterator[ChatGenerationChunk]:
-        for native in self.backend.stream(self.card, _step(messages, stop, kwargs), self._timeout_s):
-            yield _chunk(self.backend.view(native))
+        for native in self.pool_model.stream(_conversation(messages), _request(stop, kwargs)):
+            yield _chunk(self.pool_model.view(native))
 
     async def _astream(
         self, messages: list[BaseMessage], stop: list[str] | None = None, *_: Any, **kwargs: Any
     ) -> AsyncIterator[ChatGenerationChunk]:
-        chunks: Any = await self.backend.astream(self.card, _step(messages, stop, kwargs), self._timeout_s)
-        async with aclosing(chunks):
+        async with aclosing(self.pool_model.astream(_conversation(messages), _request(stop, kwargs))) as chunks:
             async for native in chunks:
-                yield _chunk(self.backend.view(native))
+                yield _chunk(self.pool_model.view(native))
 
 
-def _step(messages: list[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]) -> Step:
-    payload = {name: value for name, value in kwargs.items() if name != "run_manager"}
-    if stop is not None:
-        payload["stop"] = stop
+def _request(stop: list[str] | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    request = {name: value for name, value in kwargs.items() if name != "run_manager"}
+    return request if stop is None else {**request, "stop": stop}
+
+
+def _conversation(messages: list[BaseMessage]) -> Sequence[Message]:
     shown = convert_to_openai_messages(messages)
     conversation = shown if isinstance(shown, list) else [shown]
     for message in conversation:
         if message["role"] == "tool":  # its call says whose result it is; here OpenAI takes no name
             message.pop("name", None)
-    return Step(messages=conversation, payload=payload)
+    return conversation
 
 
 def _tool_choice(choice: Any, names: Sequence[str]) -> Any:
@@ -113,9 +99,9 @@ def _tool_choice(choice: Any, names: Sequence[str]) -> Any:
     return choice
 
 
-def _result(native: Any, backend: Backend) -> ChatResult:
+def _result(view: ResponseView) -> ChatResult:
     """Return a whole answer: the one chunk that it would be as a stream, joined."""
-    chunk = _chunk(backend.view(native)).message
+    chunk = _chunk(view).message
     assert isinstance(chunk, AIMessageChunk), type(chunk)  # noqa: S101 - `_chunk` makes nothing else
     message = AIMessage(
         content=chunk.content,

@@ -6,71 +6,17 @@ what LangGraph and `create_agent` put into the metadata. In `configurable` a cal
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig, ensure_config
-from opentelemetry.trace import format_trace_id, get_current_span
 
 from langchain_taskrouter._runs import RUNS, enclosing_run
-from taskrouter import ConfigurationError, StepContext
-from taskrouter.profile import FAMILIES
+from taskrouter.adapters import CALL_KEYS, KEY, STEP_KEYS, Identity, checked, identity, trace_id
 
-KEY = "taskrouter"
-"""The key in `metadata` and `configurable` under which users declare a step."""
-STEP_KEYS = ("task", "agent", "node", "index", "run_id", "session_id", "tenant", "tags")
-"""What may be said of a step, wherever."""
-CALL_KEYS = ("policy", "model", "dry_run")
-"""What may be said of how a call is routed: not in metadata, which goes into traces."""
 _ENGINE_TAGS = ("seq:step:", "map:key:", "graph:step:", "branch:to:", "langsmith:")
 """Beginnings of tags that LangChain sets for itself."""
-
-
-class Identity(NamedTuple):
-    """A step's place in the application, its task type where it was declared, and how it is to be routed."""
-
-    context: StepContext
-    task_type: str | None
-    policy: Any = None
-    """A policy for this call alone."""
-    model: str | None = None
-    """The candidate that this call is for."""
-    dry_run: bool = False
-    """Whether the incumbent answers, whatever is decided."""
-    parent_run_id: UUID | None = None
-    """LangChain's run that the call is made in."""
-
-    @property
-    def routing_key(self) -> str:
-        """All of it that may lead to another answer."""
-        context = self.context
-        place = (context.agent, context.node, context.tenant, sorted(context.tags))
-        return repr((self.task_type, self.policy, self.model, self.dry_run, *place))
-
-
-def checked(declared: Mapping[str, Any], where: str, known: Sequence[str] = STEP_KEYS) -> Mapping[str, Any]:
-    """Return a declaration, or say what is wrong with it.
-
-    Raises:
-        ConfigurationError: an unknown key, an unknown task type, or a value of the wrong kind.
-    """
-    if not isinstance(declared, Mapping):
-        raise ConfigurationError(f"{where} is a {type(declared).__name__}; it must be a mapping")
-    for name in declared:
-        if name not in known:
-            raise ConfigurationError(f"{where}: unknown key {name!r}; known keys: {', '.join(known)}")
-    for name in ("task", "model"):
-        if not isinstance(value := declared.get(name), str | None):
-            raise ConfigurationError(f"{where}: {name} is a {type(value).__name__}; it must be text")
-    task = declared.get("task")
-    if task is not None and task not in FAMILIES:
-        raise ConfigurationError(f"{where}: unknown task type {task!r}; known: {', '.join(sorted(FAMILIES))}")
-    if not isinstance(declared.get("dry_run", False), bool):
-        raise ConfigurationError(
-            f"{where}: dry_run is a {type(declared['dry_run']).__name__}; it must be True or False"
-        )
-    return declared
 
 
 def identify(
@@ -78,8 +24,8 @@ def identify(
     declared: Mapping[str, Any],
     metadata: Mapping[str, Any] | None = None,
     tags: Iterable[str] | None = None,
-) -> Identity:
-    """Return the identity of the call that is being made.
+) -> tuple[Identity, UUID | None]:
+    """Return the identity of the call that is being made, and LangChain's run that it is made in.
 
     Args:
         config: the config given with the call, if any; what surrounds the call is looked up.
@@ -97,18 +43,16 @@ def identify(
     if of_call := configurable.get(KEY):
         said.update(checked(of_call, f"configurable[{KEY!r}]", (*STEP_KEYS, *CALL_KEYS)))
     parent = enclosing_run(given, ambient)
-    context = StepContext(
-        agent=_text(said.get("agent") or metadata.get("lc_agent_name") or _enclosing(metadata)),
-        node=_text(said.get("node") or metadata.get("langgraph_node")),
-        index=said.get("index", metadata.get("langgraph_step")),
-        run_id=_text(said.get("run_id") or _run_of(configurable) or _trace_id() or (parent and RUNS.root(parent))),
-        session_id=_text(said.get("session_id") or metadata.get("thread_id") or configurable.get("thread_id")),
-        tenant=_text(said.get("tenant")),
-        tags=_tags(said.get("tags") or (), (*(tags or ()), *ambient["tags"], *(given.get("tags") or ()))),
+    routed = identity(
+        said,
+        agent=metadata.get("lc_agent_name") or _enclosing(metadata),
+        node=metadata.get("langgraph_node"),
+        index=metadata.get("langgraph_step"),
+        run_id=_run_of(configurable) or trace_id() or (parent and RUNS.root(parent)),
+        session_id=metadata.get("thread_id") or configurable.get("thread_id"),
+        tags=_users((*(tags or ()), *ambient["tags"], *(given.get("tags") or ()))),
     )
-    return Identity(
-        context, said.get("task"), said.get("policy"), said.get("model"), said.get("dry_run", False), parent
-    )
+    return routed, parent
 
 
 def call_config(config: RunnableConfig | None, metadata: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -127,17 +71,5 @@ def _run_of(configurable: Mapping[str, Any]) -> str | None:
     return getattr(getattr(runtime, "execution_info", None), "run_id", None)
 
 
-def _trace_id() -> str | None:
-    span = get_current_span().get_span_context()
-    return format_trace_id(span.trace_id) if span.is_valid else None
-
-
-def _tags(declared: Iterable[str], found: Iterable[str]) -> frozenset[str]:
-    if isinstance(declared, str) or not isinstance(declared, Iterable):
-        what = "the string " if isinstance(declared, str) else ""
-        raise ConfigurationError(f"{KEY}: tags is a collection of strings, not {what}{declared!r:.40}")
-    return frozenset(declared) | {tag for tag in found if not tag.startswith(_ENGINE_TAGS)}
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
+def _users(tags: Iterable[str]) -> Iterator[str]:
+    return (tag for tag in tags if not tag.startswith(_ENGINE_TAGS))

@@ -9,12 +9,12 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 
 from langchain_taskrouter._candidates import Candidate
-from langchain_taskrouter._identity import Identity
 from langchain_taskrouter._messages import chat_messages
 from langchain_taskrouter._native import meant_for
 from langchain_taskrouter._structured import StructuredOutput
 from langchain_taskrouter._tools import BoundTools
 from taskrouter import Step
+from taskrouter.adapters import Identity
 from taskrouter.step import Tool
 
 CONFIG, TOOLS, SCHEMA = "taskrouter_config", "taskrouter_tools", "taskrouter_schema"

@@ -10,11 +10,12 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
 
 from langchain_taskrouter._candidates import Candidate
-from langchain_taskrouter._identity import Identity, call_config, identify
+from langchain_taskrouter._identity import call_config, identify
 from langchain_taskrouter._request import CONFIG, Request
 from langchain_taskrouter._view import result_view
 from langchain_taskrouter.transcripts import Speaker, may_continue, speakers_of, transcript_for
-from taskrouter import ConfigurationError, ResponseView, Router
+from taskrouter import ResponseView, Router
+from taskrouter.adapters import Identity, choose, pinned
 
 Arguments = tuple[list[BaseMessage], list[str] | None, dict[str, Any]]
 
@@ -64,18 +65,10 @@ class Routing:
         self._request = request = Request.of(messages, stop, kwargs)
         self._speakers = speakers_of(pool, request.options, setup.speakers)
         config = call_config(kwargs.get(CONFIG), getattr(run_manager, "metadata", None))
-        identity = identify(config, setup.declared, setup.metadata, setup.tags)
+        identity, self.parent_run_id = identify(config, setup.declared, setup.metadata, setup.tags)
         self.run_id: UUID | None = getattr(run_manager, "run_id", None) or config.get("run_id")
-        self.parent_run_id = identity.parent_run_id
         self.step = request.step(identity)
-        self.notes: dict[str, Any] = {}
-        """What the account of the answer says beside the usual."""
-        allowed = self._allowed(router, identity)
-        policy = setup.policy if identity.policy is None else identity.policy
-        self.decision = router.route(self.step, policy=policy, use=allowed)
-        if identity.dry_run:
-            self.notes = {"dry_run": {"model": self.decision.model, "reason": self.decision.reason}}
-            self.decision = router.route(self.step, policy=policy, use=[router.incumbent])
+        self.decision, self.notes = choose(router, self.step, identity, self._allowed(identity), setup.policy)
 
     def arguments(self, candidate: Candidate) -> Arguments:
         """Return the messages, stop sequences and keyword arguments to call a candidate with."""
@@ -94,17 +87,11 @@ class Routing:
         seen = result_view(result)
         return seen if self._request.structured is None else self._request.structured.view(seen)
 
-    def _allowed(self, router: Router, identity: Identity) -> list[str] | None:
-        """Return the candidates that the request leaves, or None for the router's whole pool."""
+    def _allowed(self, identity: Identity) -> list[str]:
+        """Return the candidates that the request leaves."""
         request = self._request
-        allowed = list(self._pool)
-        for pinned, where in ((request.pinned, "model"), (identity.model, "configurable['taskrouter']: model")):
-            if pinned is None:
-                continue
-            if pinned not in self._pool:
-                known = ", ".join(self._pool)
-                raise ConfigurationError(f"{where}={pinned!r} is no candidate; the candidates are {known}")
-            allowed = [pinned]
+        wishes = (request.pinned, "model"), (identity.model, "configurable['taskrouter']: model")
+        allowed = pinned(self._pool, *wishes)
         if request.tools is not None:
             able = request.tools.among(self._pool.values(), self._home)
             allowed = [name for name in allowed if name in able]
@@ -113,4 +100,4 @@ class Routing:
             allowed = [name for name in allowed if name in able]
         if len(allowed) > 1 and (open_to := may_continue(request.messages, self._speakers)) is not None:
             allowed = [name for name in allowed if name in open_to] or allowed
-        return None if allowed == list(router.models) else allowed
+        return allowed

@@ -26,10 +26,11 @@ from pydantic import ConfigDict
 from pydantic.v1 import BaseModel as BaseModelV1
 
 from langchain_taskrouter._candidates import Candidate
-from langchain_taskrouter._credit import Credit
+from langchain_taskrouter._credit import blame_for
 from langchain_taskrouter._runs import PARSER_ERROR
 from langchain_taskrouter._tools import BoundTools
 from taskrouter import ConfigurationError, InvalidStepError, ResponseView, Step
+from taskrouter.adapters import Credit
 from taskrouter.outcome import ToolCall
 from taskrouter.schemas import SchemaCheck
 from taskrouter.step import Tool
@@ -176,7 +177,7 @@ class StructuredParser(BaseCumulativeTransformOutputParser[Any]):
             return self._parser(message).parse_result(result, partial=partial)
         except (OutputParserException, ValueError):  # pydantic's errors are of the second kind
             if self.credit is not None and message is not None and not partial:
-                self.credit.blame_for(message, PARSER_ERROR)
+                blame_for(self.credit, message, PARSER_ERROR)
             raise
 
     def parse(self, text: str) -> Any:

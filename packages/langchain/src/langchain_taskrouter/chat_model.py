@@ -18,21 +18,25 @@ from pydantic import Field, PrivateAttr
 
 from langchain_taskrouter import _delegate
 from langchain_taskrouter._answer import Relay, annotated
-from langchain_taskrouter._candidates import Candidate, Candidates, shared_profile, unwrapped
-from langchain_taskrouter._clients import LoopClients
-from langchain_taskrouter._construction import ConfigSpec, PolicySpec, check_fields, parts_of
-from langchain_taskrouter._credit import Credit, credit_of
+from langchain_taskrouter._candidates import Candidate, shared_profile, unwrapped
+from langchain_taskrouter._clients import loop_clients
+from langchain_taskrouter._construction import parts
+from langchain_taskrouter._credit import read
 from langchain_taskrouter._errors import langchain_errors
-from langchain_taskrouter._identity import KEY, call_config, checked, identify
+from langchain_taskrouter._identity import call_config, identify
 from langchain_taskrouter._request import CONFIG, SCHEMA, TOOLS, without_own
 from langchain_taskrouter._routing import Routing, Setup
+from langchain_taskrouter._runs import RUNS
 from langchain_taskrouter._structured import Schema, StructuredOutput, parsed
 from langchain_taskrouter._tools import BoundTools, ToolSpec
 from langchain_taskrouter._tracing import beneath, traced_by_others
 from langchain_taskrouter._view import ChunkReader
 from langchain_taskrouter.transcripts import Speaker, speakers_of
 from taskrouter import Router
+from taskrouter.adapters import KEY, Arguments, Candidates, Credit, LoopClients, check_arguments, checked, credit_of
+from taskrouter.adapters.construction import ConfigSpec
 from taskrouter.config import PolicyConfig
+from taskrouter.router import PolicySpec
 
 _FINISHING = frozenset({"openai", "anthropic"})
 """Vendors whose streams always say why they ended: one that does not was cut off."""
@@ -74,7 +78,7 @@ class RoutedChatModel(BaseChatModel):
     """Whether tools that fail, parsers that cannot read an answer and nodes that raise count against the step."""
 
     _pool: dict[str, Candidate] = PrivateAttr()
-    _clients: LoopClients = PrivateAttr(default_factory=LoopClients)
+    _clients: LoopClients[BaseChatModel] = PrivateAttr(default_factory=loop_clients)
     _credit: Credit = PrivateAttr()
     _speakers: Mapping[str, Speaker] = PrivateAttr()
     _finishes: bool = PrivateAttr()
@@ -93,21 +97,20 @@ class RoutedChatModel(BaseChatModel):
         max_retries: int | None = None,
         **fields: Any,
     ) -> None:
-        check_fields(fields, type(self).model_fields)
-        limits = {"timeout_s": timeout, "retries": max_retries}
-        parts = parts_of(candidates, incumbent, policy, router, config, limits)
+        check_arguments("RoutedChatModel", fields, type(self).model_fields)
+        made = parts(Arguments(candidates, incumbent, policy, router, config, timeout, max_retries))
         super().__init__(
-            candidates={candidate.id: candidate.spec for candidate in parts.pool.values()},
-            incumbent=parts.router.incumbent,
-            policy=parts.policy,
-            router=parts.router,
+            candidates={candidate.id: candidate.spec for candidate in made.pool.values()},
+            incumbent=made.router.incumbent,
+            policy=made.policy,
+            router=made.router,
             **fields,
         )
-        self._pool = parts.pool
-        self._speakers = speakers_of(parts.pool)
-        self._finishes = all(candidate.vendor in _FINISHING for candidate in parts.pool.values())
-        self._credit = credit_of(parts.router)
-        self._made_with = parts.recipe
+        self._pool = made.pool
+        self._speakers = speakers_of(made.pool)
+        self._finishes = all(candidate.vendor in _FINISHING for candidate in made.pool.values())
+        self._credit = credit_of(made.router)
+        self._made_with = made.recipe
 
     # --- what LangChain asks a model for ------------------------------------------------------------------------
 
@@ -147,7 +150,7 @@ class RoutedChatModel(BaseChatModel):
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         """Return an answer's key in LangChain's cache: what may lead a call elsewhere belongs to it."""
-        routed = identify(call_config(kwargs.get(CONFIG), None), self.declared, self.metadata, self.tags)
+        routed, _ = identify(call_config(kwargs.get(CONFIG), None), self.declared, self.metadata, self.tags)
         key = super()._get_llm_string(stop=stop, **without_own(kwargs))
         return f"{key}---{routed.routing_key}"
 
@@ -401,7 +404,7 @@ class RoutedChatModel(BaseChatModel):
     ) -> Routing:
         """Decide where a call goes, before anything is sent."""
         if self.credit:
-            self._credit.read(messages)
+            read(self._credit, messages)
         stop = (self.stop or None) if stop is None else stop
         kwargs = {**self._defaults(), **kwargs}
         setup = Setup(self.router, self._pool, self._speakers, self.declared, self.policy, self.metadata, self.tags)
@@ -413,7 +416,7 @@ class RoutedChatModel(BaseChatModel):
     def _answered(self, decision_id: str, run_id: UUID | None) -> None:
         """Note in which run of LangChain's a step was answered."""
         if self.credit and run_id is not None:
-            self._credit.answered(run_id, decision_id)
+            RUNS.note(run_id, self._credit, decision_id)
 
     # --- copies -------------------------------------------------------------------------------------------------
 

@@ -22,15 +22,15 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.types import Command
 
 from langchain_taskrouter._answer import annotated
-from langchain_taskrouter._candidates import Candidate, Candidates
-from langchain_taskrouter._construction import PolicySpec
-from langchain_taskrouter._identity import KEY
+from langchain_taskrouter._candidates import Candidate
 from langchain_taskrouter._middleware_attempts import Attempts
 from langchain_taskrouter._middleware_request import answer_of, conversation, given_to, response_view, told
 from langchain_taskrouter._routing import Routing
 from langchain_taskrouter._tracing import beneath
 from langchain_taskrouter.chat_model import RoutedChatModel
 from taskrouter import ConfigurationError, Outcome, ResponseView, Router, RouterConfig
+from taskrouter.adapters import KEY, Candidates
+from taskrouter.router import PolicySpec
 
 DECISIONS = "taskrouter_decisions"
 """The key of the agent's state that keeps the decisions."""

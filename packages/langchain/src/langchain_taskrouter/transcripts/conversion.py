@@ -12,10 +12,11 @@ from langchain_core.messages.tool import tool_call
 
 from langchain_taskrouter.transcripts.blocks import kind, spoken, unsigned
 from langchain_taskrouter.transcripts.forms import written
-from langchain_taskrouter.transcripts.pairs import ANYBODYS, MISTRALS, NO_ANSWER, paired
+from langchain_taskrouter.transcripts.pairs import NO_ANSWER, paired
 from langchain_taskrouter.transcripts.rules import FIELD_OF, Fate
 from langchain_taskrouter.transcripts.speakers import Speaker, Standing, standing
 from langchain_taskrouter.transcripts.vendors import IMAGE_RESULTS, LINKED, LISTS_IN_RESULTS, ONE_SYSTEM_MESSAGE
+from taskrouter.adapters.pairing import ANYBODYS, MISTRALS
 
 _NOTHING_SAID = {"refusal": None}
 """What OpenAI's chat completions leave in every answer."""

@@ -13,8 +13,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 
 from langchain_taskrouter._candidates import Candidate
-from langchain_taskrouter._identity import KEY
 from langchain_taskrouter.transcripts.vendors import ONE_SYSTEM_MESSAGE
+from taskrouter.adapters import KEY
 
 _ADDRESSES = ("azure_endpoint", "openai_api_base", "anthropic_api_url", "base_url", "endpoint", "endpoint_url")
 _NAMES = ("model_name", "model", "model_id", "deployment_name")

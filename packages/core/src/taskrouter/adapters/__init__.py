@@ -1,0 +1,56 @@
+"""What the adapters share, in no framework's words. An adapter of your own stands on the same parts.
+
+An adapter translates: a native request to a `Step`, a call of the chosen candidate, a native answer to a
+`ResponseView`. Everything between is here, written once: arguments and candidates, what a step is declared to be, the
+choice among the candidates that a request leaves, clients without retries, who said what, calls and their results, and
+credit.
+"""
+
+from taskrouter.adapters.accounts import account
+from taskrouter.adapters.authors import Author, Authors, fingerprint
+from taskrouter.adapters.candidates import Candidates, model_config, read_candidates
+from taskrouter.adapters.choosing import Chosen, choose, pinned
+from taskrouter.adapters.construction import Arguments, Parts, check_arguments, parts_of
+from taskrouter.adapters.credit import Credit, credit_of
+from taskrouter.adapters.identity import CALL_KEYS, KEY, STEP_KEYS, Identity, checked, identity, trace_id
+from taskrouter.adapters.pairing import Answer, Answered, Call, Kept, Renamed, Result, paired
+from taskrouter.adapters.pool_model import PoolModel
+from taskrouter.adapters.sdk_clients import LoopClients, fresh, is_sdk_client, without_retries
+
+__all__ = [
+    "CALL_KEYS",
+    "KEY",
+    "STEP_KEYS",
+    "Answer",
+    "Answered",
+    "Arguments",
+    "Author",
+    "Authors",
+    "Call",
+    "Candidates",
+    "Chosen",
+    "Credit",
+    "Identity",
+    "Kept",
+    "LoopClients",
+    "Parts",
+    "PoolModel",
+    "Renamed",
+    "Result",
+    "account",
+    "check_arguments",
+    "checked",
+    "choose",
+    "credit_of",
+    "fingerprint",
+    "fresh",
+    "identity",
+    "is_sdk_client",
+    "model_config",
+    "paired",
+    "parts_of",
+    "pinned",
+    "read_candidates",
+    "trace_id",
+    "without_retries",
+]
