@@ -104,6 +104,8 @@ class Step:
         response_schema: JSON Schema that the answer must satisfy, for structured output.
         context: where the step comes from.
         task_type: the task type, if the caller knows it (see `taskrouter.profile.TASK_TYPES`).
+        framework_task: the task type that the framework's own component has that makes the call (a selector, a
+            synthesizer), where an adapter knows it. What the caller or a rule declares comes first.
         payload: the framework's own request. Core never looks inside; `Router.complete` passes a mapping on as further
             request parameters (`temperature`, `max_tokens`, ...).
 
@@ -116,6 +118,7 @@ class Step:
     response_schema: Mapping[str, Any] | None = None
     context: StepContext = _NO_CONTEXT
     task_type: str | None = None
+    framework_task: str | None = None
     payload: Any = None
     _view: StepView = field(init=False, compare=False)
 
@@ -127,8 +130,9 @@ class Step:
                 f"Step.context is a {type(self.context).__name__}; pass a StepContext, "
                 "such as StepContext(agent='...', node='...')"
             )
-        if self.task_type is not None and not isinstance(self.task_type, str):
-            raise InvalidStepError(f"Step.task_type is a {type(self.task_type).__name__}; it must be text or None")
+        for name, task in (("task_type", self.task_type), ("framework_task", self.framework_task)):
+            if task is not None and not isinstance(task, str):
+                raise InvalidStepError(f"Step.{name} is a {type(task).__name__}; it must be text or None")
         object.__setattr__(self, "_view", _view(self.messages, self.tools))
 
     @property

@@ -10,12 +10,19 @@ from taskrouter.adapters.accounts import account
 from taskrouter.adapters.authors import Author, Authors, fingerprint
 from taskrouter.adapters.candidates import Candidates, model_config, read_candidates
 from taskrouter.adapters.choosing import Chosen, choose, pinned
+from taskrouter.adapters.connections import ahanging_up, hanging_up
 from taskrouter.adapters.construction import Arguments, Parts, check_arguments, parts_of
 from taskrouter.adapters.credit import Credit, credit_of
 from taskrouter.adapters.identity import CALL_KEYS, KEY, STEP_KEYS, Identity, checked, identity, trace_id
 from taskrouter.adapters.pairing import Answer, Answered, Call, Kept, Renamed, Result, paired
 from taskrouter.adapters.pool_model import PoolModel
-from taskrouter.adapters.sdk_clients import LoopClients, fresh, is_sdk_client, without_retries
+from taskrouter.adapters.sdk_clients import (
+    LoopClients,
+    fresh,
+    has_usual_connections,
+    is_sdk_client,
+    without_retries,
+)
 
 __all__ = [
     "CALL_KEYS",
@@ -38,12 +45,15 @@ __all__ = [
     "Renamed",
     "Result",
     "account",
+    "ahanging_up",
     "check_arguments",
     "checked",
     "choose",
     "credit_of",
     "fingerprint",
     "fresh",
+    "hanging_up",
+    "has_usual_connections",
     "identity",
     "is_sdk_client",
     "model_config",

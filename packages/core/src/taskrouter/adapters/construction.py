@@ -58,6 +58,8 @@ def parts_of(
         ConfigurationError: something of this is wrong; the message names it.
     """
     if given.router is not None:
+        if not isinstance(given.router, Router):
+            raise ConfigurationError(f"router is a {type(given.router).__name__}; it must be a taskrouter.Router")
         pool = read(given.candidates, given.router.execution.timeout_s)
         _check_shared(given.router, pool, given)
         return Parts(pool, given.router, None if given.policy is None else PolicyConfig.of(given.policy), None)
@@ -97,8 +99,6 @@ def _with_limits(config: ConfigSpec | None, limits: Mapping[str, Any]) -> Router
 
 def _check_shared(router: Router, pool: Mapping[str, Any], given: Arguments) -> None:
     """Say what does not fit between a shared router and the candidates."""
-    if not isinstance(router, Router):
-        raise ConfigurationError(f"router is a {type(router).__name__}; it must be a taskrouter.Router")
     if given.config is not None:
         raise ConfigurationError("config and router are given together: the router has its configuration already")
     if given.timeout is not None or given.max_retries is not None:

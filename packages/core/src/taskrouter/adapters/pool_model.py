@@ -7,7 +7,6 @@ already (LiteLLM's price map, retries, clients), the engine knows their errors, 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import aclosing
 from typing import Any
 
 from taskrouter.config import ModelConfig
@@ -56,9 +55,11 @@ class PoolModel:
     async def astream(self, messages: Sequence[Message], request: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
         """Do the same without blocking."""
         chunks: Any = await self.backend.astream(self.card, _step(messages, request), self._timeout_s)
-        async with aclosing(chunks):
+        try:
             async for native in chunks:
                 yield native
+        finally:  # LiteLLM's streams have the one name, those of OpenAI's SDK the other
+            await (getattr(chunks, "aclose", None) or chunks.close)()
 
     def view(self, native: Any) -> ResponseView:
         """Read an answer or a chunk."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from inspect import iscoroutinefunction
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from taskrouter.adapters.connections import noting
 from taskrouter.execution.backends.loops import PerLoop
 
 M = TypeVar("M")
@@ -30,16 +32,30 @@ def without_retries(client: Any, timeout_s: float | None = None) -> Any:
         timeout_s: the router's patience, for a client whose own the user has not set: a synchronous call cannot be
             interrupted from outside.
     """
-    return client.with_options(max_retries=0, **({} if timeout_s is None else {"timeout": timeout_s}))
+    return noting(client.with_options(max_retries=0, **({} if timeout_s is None else {"timeout": timeout_s})))
 
 
-def fresh(client: Any) -> Any:
-    """Return a copy of such an asynchronous client with connections of its own."""
-    return client.with_options(http_client=_sdk_of(client).DefaultAsyncHttpxClient(base_url=client.base_url))
+def fresh(client: Any, **options: Any) -> Any:
+    """Return a copy of such a client with connections of its own, which are its `_client` to close.
+
+    Args:
+        client: an SDK's client, synchronous or not.
+        **options: as `with_options` takes them.
+    """
+    sdk = _sdk_of(client)
+    make = sdk.DefaultAsyncHttpxClient if iscoroutinefunction(type(client).request) else sdk.DefaultHttpxClient
+    return noting(client.with_options(http_client=make(base_url=client.base_url), **options))
+
+
+def has_usual_connections(client: Any) -> bool:
+    """Whether a client's connections are the SDK's own make: others may have a proxy or certificates, and are kept."""
+    return type(getattr(client, "_client", None)).__name__ in ("SyncHttpxClientWrapper", "AsyncHttpxClientWrapper")
 
 
 def _sdk_of(client: object) -> Any:
-    return sys.modules.get(type(client).__module__.partition(".")[0])  # whoever has a client has imported its SDK
+    """Return the SDK that a client is of, also where its class is the user's own; whoever has one has imported it."""
+    packages = (sys.modules.get(cls.__module__.partition(".")[0]) for cls in type(client).__mro__)
+    return next((package for package in packages if hasattr(package, "DefaultAsyncHttpxClient")), None)
 
 
 class _Held(NamedTuple, Generic[M]):

@@ -27,8 +27,9 @@ class Profiler:
     The task type comes from the strongest evidence there is:
 
     1. what the caller declares;
-    2. what is remembered of the step's identity;
-    3. the classifier, if it is at least as sure as `config.confidence_floor`; else the type is `unknown`.
+    2. what the framework's own component that makes the call is for;
+    3. what is remembered of the step's identity;
+    4. the classifier, if it is at least as sure as `config.confidence_floor`; else the type is `unknown`.
     """
 
     def __init__(self, config: ProfilingConfig, classifier: Classifier) -> None:
@@ -77,6 +78,8 @@ class Profiler:
     def _verdict(self, step: Step, declared: str | None) -> _Verdict:
         if declared is not None:
             return _declared(declared)
+        if step.framework_task is not None:
+            return _known(step.framework_task)
         identity = identify(step.view, step.context)
         known = self._memory.recall(identity)
         if known is not None:
@@ -106,11 +109,20 @@ def _trusted(found: Classification, evidence: Evidence) -> _Verdict:
 
 
 def _declared(task_type: str) -> _Verdict:
+    _check(task_type)
+    return _Verdict(task_type, 1.0, ((task_type, 1.0),), "declared", ("the caller declares the task type",))
+
+
+def _known(task_type: str) -> _Verdict:
+    _check(task_type)
+    return _Verdict(task_type, 1.0, ((task_type, 1.0),), "identity", ("the framework's component has this task type",))
+
+
+def _check(task_type: str) -> None:
     if task_type not in FAMILIES:
         near = difflib.get_close_matches(task_type.lower(), TASK_TYPES, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise InvalidStepError(f"unknown task type {task_type!r}: {hint}{_KNOWN}")
-    return _Verdict(task_type, 1.0, ((task_type, 1.0),), "declared", ("the caller declares the task type",))
 
 
 _KNOWN = f"Known: {', '.join(FAMILIES)}"
