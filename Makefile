@@ -7,7 +7,8 @@ STAMP := $(VENV)/.installed
 PACKAGES := packages/core packages/langchain packages/llamaindex packages/autogen
 
 .DEFAULT_GOAL := help
-.PHONY: help install system demo test lint format types imports check lock bench chaos conformance-langchain clean
+.PHONY: help install system demo test lint format types imports check lock bench chaos conformance-langchain conformance-llamaindex \
+	conformance-autogen wheels clean
 
 help: ## Show what there is to make.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -77,6 +78,15 @@ chaos: $(STAMP) ## Prove that execution survives: every fault, every way to ask,
 
 conformance-langchain: $(STAMP) ## Run LangChain's own suites on its newest version and on the oldest we support.
 	packages/langchain/conformance.sh
+
+conformance-llamaindex: $(STAMP) ## Run the shared suite and LlamaIndex's real agents, on its newest version and the oldest.
+	packages/llamaindex/conformance.sh
+
+conformance-autogen: $(STAMP) ## The same for AutoGen and Agent Framework.
+	packages/autogen/conformance.sh
+
+wheels: $(STAMP) ## Build all packages, and install and import each in an empty environment.
+	packages/wheels.sh
 
 clean: ## Remove the environments and caches.
 	rm -rf $(VENV) .venv-conformance .benchmarks .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage*

@@ -1,12 +1,13 @@
 """What a framework's routed model costs beside the same call to the candidate itself, interleaved in one process.
 
-    python benchmarks/adapter_overhead.py --framework langchain [--rounds 300] [--json]
+    python benchmarks/adapter_overhead.py --framework langchain|llamaindex|autogen [--rounds 300] [--json]
 
 The provider is `canned_server.py`, in a process of its own: it answers at once with the same bytes. The step has about
 500 tokens. In every round each way of calling is made once with the candidate and once with the routed model, in random
 order; what is added is the median of the differences within the rounds, so that the drift of a noisy machine cancels
 out. Tracing is on: a sampled OpenTelemetry SDK span for the step and one for the call, exported in batches to memory. A
-stream has 103 chunks. What an adapter hangs into its framework when it is imported is taken off for the direct calls:
+stream has 103 chunks. The floor is the same without HTTP and without tracing: a candidate that answers in this process,
+and a step of two words. What an adapter hangs into its framework when it is imported is taken off for the direct calls:
 they are as an application without the adapter makes them.
 """
 
@@ -20,95 +21,22 @@ import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.canned_server import MODEL, served
+from benchmarks.adapters.common import Framework, Way, Ways
+from benchmarks.canned_server import served
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 TARGET_US = 300.0
+"""What may be added to a call over HTTP, traced."""
 WARM_UP = 30
-SYSTEM = "You are the planner of a small company's support agents. " + " ".join(
-    f"Rule {i}: read what the customer says about order {i * 37}, and never promise what the policy does not allow."
-    for i in range(18)
-)
-QUESTION = "The customer says that the invoice was charged twice. What should we ask first, and why?"
-
-
-class Way(NamedTuple):
-    """One way of calling, with the candidate itself and with the routed model."""
-
-    name: str
-    direct: Callable[[], Any]
-    routed: Callable[[], Any]
-
-
-class Framework(NamedTuple):
-    """One framework's ways of calling."""
-
-    ways: Callable[[str, TracerProvider | None], tuple[list[Way], list[Way]]]
-    """Given the address and where spans go: the synchronous ways, and the asynchronous ones."""
-    attach: Callable[[bool], None]
-    """Put on, or take off, what the adapter has hung into its framework."""
-
-
-def langchain_ways(base_url: str, provider: TracerProvider | None) -> tuple[list[Way], list[Way]]:
-    """`ChatOpenAI` and `RoutedChatModel` around two of it."""
-    from langchain_core.messages import HumanMessage, SystemMessage
-    from langchain_core.tools import tool
-    from langchain_openai import ChatOpenAI
-    from pydantic import SecretStr
-
-    from langchain_taskrouter import RoutedChatModel
-    from taskrouter import Router
-
-    @tool
-    def lookup(order: str) -> str:
-        """Look up an order."""
-        return order
-
-    def candidate() -> ChatOpenAI:
-        return ChatOpenAI(model=MODEL, base_url=base_url, api_key=SecretStr("any"), max_retries=0, stream_usage=True)
-
-    price = {"input_usd_per_million": 1.0, "output_usd_per_million": 4.0, "context_tokens": 100_000}
-    pool = [{"id": name, "model": MODEL, "capabilities": {"tools": True}, **price} for name in ("small", "large")]
-    router = Router(pool, "large", config={"telemetry": {"enabled": provider is not None}}, tracer_provider=provider)
-    direct = candidate()
-    routed = RoutedChatModel({"small": candidate(), "large": candidate()}, router=router)
-    with_tools = direct.bind_tools([lookup]), routed.bind_tools([lookup])
-    asked = [SystemMessage(SYSTEM), HumanMessage(QUESTION)]
-
-    async def astream(model: Any) -> None:
-        async for _ in model.astream(asked):
-            pass
-
-    return [
-        Way("invoke", lambda: direct.invoke(asked), lambda: routed.invoke(asked)),
-        Way("invoke, tools", lambda: with_tools[0].invoke(asked), lambda: with_tools[1].invoke(asked)),
-        Way("stream", lambda: list(direct.stream(asked)), lambda: list(routed.stream(asked))),
-    ], [
-        Way("ainvoke", lambda: direct.ainvoke(asked), lambda: routed.ainvoke(asked)),
-        Way("ainvoke, tools", lambda: with_tools[0].ainvoke(asked), lambda: with_tools[1].ainvoke(asked)),
-        Way("astream", lambda: astream(direct), lambda: astream(routed)),
-    ]
-
-
-def langchain_attach(on: bool) -> None:
-    """Put on, or take off, the callback handler by which the adapter hears of runs; all models pay for it."""
-    from langchain_core.tracers.context import _configure_hooks
-
-    from langchain_taskrouter._runs import HOOK
-
-    _configure_hooks[:] = [hook for hook in _configure_hooks if hook[0] is not HOOK]
-    if on:
-        _configure_hooks.append((HOOK, True, None, None))
-
-
-FRAMEWORKS: dict[str, Framework] = {"langchain": Framework(langchain_ways, langchain_attach)}
+FRAMEWORKS = ("langchain", "llamaindex", "autogen")
 
 
 def measured(
@@ -148,45 +76,56 @@ def _timed(call: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-def run(framework: str, rounds: int) -> dict[str, dict[str, dict[str, float]]]:
-    """Measure with tracing and without."""
+def run(framework: Framework, rounds: int) -> dict[str, dict[str, dict[str, float]]]:
+    """Measure over HTTP, with tracing and without, and the floor."""
     results: dict[str, dict[str, dict[str, float]]] = {}
     for traced in (True, False):
         provider = TracerProvider() if traced else None
         if provider is not None:
             provider.add_span_processor(BatchSpanProcessor(InMemorySpanExporter()))
-        with served() as base_url, asyncio.Runner() as runner:
-
-            def in_loop(call: Callable[[], Awaitable[Any]], runner: asyncio.Runner = runner) -> float:
-                async def timed() -> float:
-                    began = time.perf_counter()
-                    await call()
-                    return time.perf_counter() - began
-
-                return runner.run(timed())
-
-            ways, attach = FRAMEWORKS[framework]
-            sync, asynchronous = ways(base_url, provider)
-            found = measured(sync, rounds, _timed, attach) | measured(asynchronous, rounds, in_loop, attach)
-        results["traced" if traced else "not traced"] = found
+        with served() as base_url:
+            results["traced" if traced else "not traced"] = both(
+                framework, framework.over_http(base_url, provider), rounds
+            )
         if provider is not None:
             provider.shutdown()
+    results["floor"] = both(framework, framework.floor(), rounds * 3)
     return results
+
+
+def both(framework: Framework, ways: Ways, rounds: int) -> dict[str, dict[str, float]]:
+    """Measure the synchronous ways, then the others in one event loop."""
+    with asyncio.Runner() as runner:
+
+        def in_loop(call: Callable[[], Awaitable[Any]]) -> float:
+            async def timed() -> float:
+                began = time.perf_counter()
+                await call()
+                return time.perf_counter() - began
+
+            return runner.run(timed())
+
+        found = measured(ways.sync, rounds, _timed, framework.attach)
+        return found | measured(ways.asynchronous, rounds, in_loop, framework.attach)
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--framework", choices=list(FRAMEWORKS), default="langchain")
+    parser.add_argument("--framework", choices=FRAMEWORKS, default="langchain")
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    results = run(arguments.framework, arguments.rounds)
+    framework: Framework = import_module(f"benchmarks.adapters.{arguments.framework}").FRAMEWORK
+    results = run(framework, arguments.rounds)
     if arguments.json:
         print(json.dumps(results, indent=2))
         return
+    targets = {"traced": f" (target: {TARGET_US:.0f} µs added)"}
+    if framework.floor_target_us is not None:
+        targets["floor"] = f" (target: {framework.floor_target_us:.0f} µs added)"
     for kind, ways in results.items():
-        print(f"{arguments.framework}, {kind} (target: {TARGET_US:.0f} µs added, traced)")
+        print(f"{arguments.framework}, {kind}{targets.get(kind, '')}")
         for name, found in ways.items():
             shown = "  ".join(f"{key.removesuffix('_us')} {value:6.0f} µs" for key, value in found.items())
             print(f"  {name:<16} {shown}  {found['routed_us'] / found['direct_us']:.2f}x")

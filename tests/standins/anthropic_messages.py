@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tests.standins.anthropic_checks import check_request
-from tests.standins.brain import Answer, Ask, Tool, answer, words
+from tests.standins.brain import Answer, Ask, Brain, Tool, answer, words
 from tests.standins.checks import joined
 from tests.standins.reply import Memory, Reply, data_events, pieces, size
 
 
-def respond(body: Mapping[str, Any], memory: Memory) -> Reply:
+def respond(body: Mapping[str, Any], memory: Memory, think: Brain = answer) -> Reply:
     """Answer a request, or refuse it."""
     check_request(body, memory)
-    said = answer(_read(body))
+    said = think(_read(body))
     blocks = [_numbered(block, memory) for block in _blocks(body["model"], said, memory)]
     message = {
         "id": memory.name("msg_"),
@@ -32,7 +32,7 @@ def respond(body: Mapping[str, Any], memory: Memory) -> Reply:
     return Reply(message)
 
 
-def count(body: Mapping[str, Any], memory: Memory) -> Reply:
+def count(body: Mapping[str, Any], memory: Memory, think: Brain = answer) -> Reply:
     """Count the tokens of a request, or refuse it."""
     check_request({"max_tokens": 1, **body}, memory)
     return Reply({"input_tokens": size(_prompt(body))})

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 from tests.standins.filling import Filler, quoted
 
 GREETING = "Hello! What can I do for you today?"
+MISSHAPEN = {"nobody": "asked"}
 THOUGHT = "The question is simple. I answer it."
 
 
@@ -70,6 +71,9 @@ class Answer:
         return words(self.text) + sum(words(call.name) + words(call.json) for call in self.calls) + words(self.thought)
 
 
+Brain: TypeAlias = Callable[[Ask], Answer]
+
+
 def words(text: str) -> int:
     """Return how many tokens a text has: a word is one."""
     return len(text.split())
@@ -78,24 +82,40 @@ def words(text: str) -> int:
 def answer(ask: Ask) -> Answer:
     """Answer a request."""
     thought = THOUGHT if ask.thinks else ""
-    if (tool := _wanted(ask)) is not None:
-        call = Call(tool.name, Filler(ask.question).filled(tool.schema))
-        return Answer(calls=(call,), thought=thought, finish="tools")
+    if wanted := _wanted(ask):
+        calls = [Call(tool.name, Filler(ask.question).filled(tool.schema)) for tool in wanted]
+        return Answer(calls=calls, thought=thought, finish="tools")
     text, finish, sequence = _ended(_text(ask), ask)
     return Answer(text, thought=thought, finish=finish, sequence=sequence)
 
 
-def _wanted(ask: Ask) -> Tool | None:
-    """Return the tool to call: the one that must be, else one that the question speaks of and nobody has called."""
+def silence(ask: Ask) -> Answer:
+    """Say nothing, whatever is asked."""
+    return Answer()
+
+
+def misunderstanding(ask: Ask) -> Answer:
+    """Give tools and schemas what they did not ask for."""
+    said = answer(ask)
+    if said.calls:
+        return replace(said, calls=[replace(call, arguments=MISSHAPEN) for call in said.calls])
+    return said if ask.schema is None else replace(said, text=json.dumps(MISSHAPEN))
+
+
+def _wanted(ask: Ask) -> Sequence[Tool]:
+    """Return the tool to call: the one that must be, else one that the question speaks of and nobody has called.
+
+    A question with the words "at once" wants all the tools that it speaks of.
+    """
     if ask.choice == "none" or not ask.tools:
-        return None
+        return ()
     asked = set(re.findall(r"[a-z]+", ask.question.lower()))
     spoken = [tool for tool in ask.tools if asked & (set(re.findall(r"[a-z]+", tool.name.lower())) - {"get", "my"})]
     if ask.choice == "any":
-        return (spoken or list(ask.tools))[0]
+        return (spoken or ask.tools)[:1]
     if ask.choice == "auto":
-        return spoken[0] if spoken and not ask.results else None
-    return next(tool for tool in ask.tools if tool.name == ask.choice)
+        return () if ask.results else spoken if "at once" in ask.question else spoken[:1]
+    return [tool for tool in ask.tools if tool.name == ask.choice][:1]
 
 
 def _text(ask: Ask) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tests.standins.brain import Answer, Ask, Call, Tool, answer, words
+from tests.standins.brain import Answer, Ask, Brain, Call, Tool, answer, words
 from tests.standins.checks import check, check_known, check_schema, joined, names
 from tests.standins.reply import Memory, Reply, data_events, pieces, size
 
@@ -25,12 +25,12 @@ _PARTS = {
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
-def respond(body: Mapping[str, Any], memory: Memory) -> Reply:
+def respond(body: Mapping[str, Any], memory: Memory, think: Brain = answer) -> Reply:
     """Answer a request, or refuse it."""
     check_known(body, _FIELDS, "unrecognized request argument")
     _check_messages(body["messages"])
     _check_tools(body)
-    said = answer(_read(body))
+    said = think(_read(body))
     frame = {"id": memory.name("chatcmpl-"), "created": 1, "model": body["model"]}
     usage = _usage(body, said, memory)
     if body.get("stream"):

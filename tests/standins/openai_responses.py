@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.standins.brain import Answer, Ask, Tool, answer, words
+from tests.standins.brain import Answer, Ask, Brain, Tool, answer, words
 from tests.standins.checks import check, check_known, check_schema, joined, names
 from tests.standins.reply import Memory, Reply, data_events, pieces, size
 
@@ -21,13 +21,13 @@ _INPUT_PARTS = {"input_text", "input_image", "input_file", "input_audio"}
 _OUTPUT_PARTS = {"output_text", "refusal"}
 
 
-def respond(body: Mapping[str, Any], memory: Memory) -> Reply:
+def respond(body: Mapping[str, Any], memory: Memory, think: Brain = answer) -> Reply:
     """Answer a request, or refuse it."""
     check_known(body, _FIELDS, "unknown parameter")
     items = _items(body)
     _check_items(items, body["model"], memory)
     _check_tools(body)
-    said = answer(_read(body, items))
+    said = think(_read(body, items))
     response = {
         "id": memory.name("resp_"),
         "object": "response",

@@ -14,15 +14,37 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
-from tests.standins import anthropic_messages, files, openai_chat, openai_responses
+from tests.standins import anthropic_messages, brain, files, openai_chat, openai_responses
 from tests.standins.checks import Refused
 from tests.standins.reply import Memory, Reply
+from tests.standins.transport import Gate, Streamed
 from uvicorn import Config, Server
 
-Fault = Literal["error", "cut"]
-"""`error`: always 500. `cut`: the connection ends after the role chunk, or in the middle of a whole answer."""
-Endpoint = Callable[[Mapping[str, Any], Memory], Reply]
+Fault = Literal["error", "unavailable", "limited", "cut", "empty", "broken", "stops", "silent", "misshapen"]
+"""What goes wrong, at every request:
+
+| fault         | streamed                                                       | whole                            |
+|---------------|----------------------------------------------------------------|----------------------------------|
+| `error`       | status 500                                                     | status 500                       |
+| `unavailable` | status 503                                                     | status 503                       |
+| `limited`     | status 429, which asks for a moment of patience                | status 429                       |
+| `cut`         | the connection ends before the first word                      | it ends in the middle            |
+| `empty`       | status 200, and the end at once                                | status 200, and an empty body    |
+| `broken`      | the connection ends in the middle                              | it ends in the middle            |
+| `stops`       | the end comes properly, but in the middle: nobody says why     | half of a document, properly sent|
+| `silent`      | all as it should be, but nothing is said                       | an answer that says nothing      |
+| `misshapen`   | arguments and objects that fit no schema                       | the same                         |
+"""
+Endpoint = Callable[[Mapping[str, Any], Memory, brain.Brain], Reply]
+
+_STATUSES: Mapping[Fault, tuple[int, str]] = {
+    "error": (500, "the server had an error"),
+    "unavailable": (503, "the server is overloaded"),
+    "limited": (429, "too many requests"),
+}
+_BRAINS: Mapping[Fault | None, brain.Brain] = {"silent": brain.silence, "misshapen": brain.misunderstanding}
+RETRY_AFTER_S = "0.01"
+"""What `limited` asks for."""
 
 _ENDPOINTS: Mapping[str, Endpoint] = {
     "/v1/chat/completions": openai_chat.respond,
@@ -57,6 +79,7 @@ class Vendors:
         """What OpenAI's client takes as `base_url`."""
         self.memory = Memory()
         self._faults: dict[str, Fault] = {}
+        self._gates: dict[str, Gate] = {}
         self._received: list[Received] = []
         self._lock = threading.Lock()
 
@@ -70,6 +93,25 @@ class Vendors:
         """Let every request to a model fail."""
         self._faults[model] = fault
 
+    def heal(self, model: str) -> None:
+        """Let a model answer again."""
+        self._faults.pop(model, None)
+
+    @contextmanager
+    def holding(self, model: str, *, at_open: bool = False) -> Iterator[Gate]:
+        """Hold a model's answers back until the gate is opened or the block ends.
+
+        Args:
+            model: whose.
+            at_open: whether streams wait before their first event, and not halfway. Whole answers always do.
+        """
+        gate = self._gates[model] = Gate(at_open=at_open)
+        try:
+            yield gate
+        finally:
+            self._gates.pop(model, None)
+            gate.open()
+
     def reset(self) -> None:
         """Heal all models, and forget all requests, prompts and signatures."""
         with self._lock:
@@ -80,56 +122,44 @@ class Vendors:
     async def answer(self, request: Request) -> Response:
         """Answer a request to a vendor's endpoint."""
         body = await request.json()
-        path, fault = request.url.path, self._faults.get(body["model"])
+        path, model = request.url.path, body["model"]
+        fault, gate = self._faults.get(model), self._gates.get(model)
         refusal = ""
         try:
-            response = _error(500, "the server had an error") if fault == "error" else self._response(path, body, fault)
+            response = self._response(path, body, fault, gate)
         except Refused as refused:
             refusal = str(refused)
             response = _error(400, refusal)
         with self._lock:
             self._received.append(Received(path, body, response.status_code, refusal))
+        if gate is not None and not isinstance(response, Streamed):
+            await gate.wait(request.receive)
         return response
 
-    def _response(self, path: str, body: Mapping[str, Any], fault: Fault | None) -> Response:
-        reply = _ENDPOINTS[path](body, self.memory)
-        if reply.document is not None:
-            whole = JSONResponse(reply.document)
-            return Broken([bytes(whole.body[: len(whole.body) // 2])], whole.media_type) if fault else whole
-        events = [event.encode() for event in (reply.events[: reply.opening] if fault else reply.events)]
-        return (Broken if fault else Streamed)(events, "text/event-stream")
+    def _response(self, path: str, body: Mapping[str, Any], fault: Fault | None, gate: Gate | None) -> Response:
+        if fault is not None and fault in _STATUSES:
+            return _error(*_STATUSES[fault])
+        reply = _ENDPOINTS[path](body, self.memory, _BRAINS.get(fault, brain.answer))
+        if reply.document is None:
+            return Streamed(_left(reply, fault), "text/event-stream", gate, breaks=fault in ("cut", "broken"))
+        whole = JSONResponse(reply.document)
+        if fault is None or fault in _BRAINS:
+            return whole
+        sent = b"" if fault == "empty" else bytes(whole.body[: len(whole.body) // 2])
+        return Streamed([sent], whole.media_type, breaks=fault in ("cut", "broken"))
 
 
-class Streamed(Response):
-    """Sends its parts one by one."""
-
-    def __init__(self, parts: list[bytes], media_type: str | None) -> None:
-        super().__init__(media_type=media_type)
-        del self.headers["content-length"]
-        self._parts = parts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        for part in self._parts:
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-        await self.end(send)
-
-    async def end(self, send: Send) -> None:
-        """Say that the answer is complete."""
-        await send({"type": "http.response.body", "body": b""})
-
-
-class Broken(Streamed):
-    """Ends before it is complete, upon which uvicorn closes the connection."""
-
-    async def end(self, send: Send) -> None:
-        """Say nothing."""
+def _left(reply: Reply, fault: Fault | None) -> list[bytes]:
+    """Return what a fault leaves of a stream's events."""
+    kept = {"cut": reply.opening, "empty": 0, "broken": len(reply.events) // 2, "stops": len(reply.events) // 2}
+    return [event.encode() for event in reply.events[: kept.get(str(fault))]]
 
 
 def _error(status: int, message: str) -> Response:
     """Return an error in a shape that both vendors' clients read."""
-    kind = "invalid_request_error" if status == 400 else "api_error"
-    return JSONResponse({"type": "error", "error": {"type": kind, "message": message, "code": None}}, status)
+    kind = {400: "invalid_request_error", 429: "rate_limit_error"}.get(status, "api_error")
+    document = {"type": "error", "error": {"type": kind, "message": message, "code": None}}
+    return JSONResponse(document, status, {"retry-after": RETRY_AFTER_S} if status == 429 else None)
 
 
 async def _file(request: Request) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -130,3 +131,100 @@ def test_a_cut_answer_is_never_complete(vendors: Vendors, path: str, body: dict[
     with pytest.raises(httpx.RemoteProtocolError, match="without sending complete"):
         post(vendors, path, {**body, "model": "cut", "stream": stream})
     assert vendors.received[-1].model == "cut"
+
+
+ASKED = pytest.mark.parametrize(("path", "body"), [chat(), claude(), (RESPONSES, {"input": "Hello"})])
+STREAM = pytest.mark.parametrize("stream", [False, True])
+
+
+@ASKED
+@STREAM
+@pytest.mark.parametrize(("fault", "status"), [("error", 500), ("unavailable", 503), ("limited", 429)])
+def test_a_failing_model_says_so(
+    vendors: Vendors, path: str, body: dict[str, Any], fault: Any, status: int, *, stream: bool
+) -> None:
+    vendors.fail("failing", fault)
+    answer = post(vendors, path, {**body, "model": "failing", "stream": stream})
+    assert answer.status_code == vendors.received[-1].status == status
+    assert ("retry-after" in answer.headers) == (status == 429)
+
+
+@ASKED
+def test_a_stream_breaks_or_stops_after_some_words_and_never_says_why(
+    vendors: Vendors, path: str, body: dict[str, Any]
+) -> None:
+    vendors.fail("stopping", "stops")
+    stopped = post(vendors, path, {**body, "model": "stopping", "stream": True}).text
+    assert "What" in stopped
+    assert "today" not in stopped
+    assert not any(word in stopped for word in ('"stop"', "end_turn", "completed", "[DONE]"))
+    vendors.fail("breaking", "broken")
+    with pytest.raises(httpx.RemoteProtocolError, match="without sending complete"):
+        post(vendors, path, {**body, "model": "breaking", "stream": True})
+
+
+@ASKED
+@STREAM
+def test_an_empty_answer_has_no_byte(vendors: Vendors, path: str, body: dict[str, Any], *, stream: bool) -> None:
+    vendors.fail("empty", "empty")
+    answer = post(vendors, path, {**body, "model": "empty", "stream": stream})
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+@ASKED
+@STREAM
+def test_a_silent_model_ends_properly_and_says_nothing(
+    vendors: Vendors, path: str, body: dict[str, Any], *, stream: bool
+) -> None:
+    vendors.fail("silent", "silent")
+    said = post(vendors, path, {**body, "model": "silent", "stream": stream}).text
+    assert "Hello" not in said
+    assert any(word in said for word in ('"stop"', "end_turn", "completed"))
+
+
+@ASKED
+@STREAM
+def test_an_answer_is_held_until_its_gate_opens(
+    vendors: Vendors, path: str, body: dict[str, Any], *, stream: bool
+) -> None:
+    with ThreadPoolExecutor(1) as pool, vendors.holding("held") as gate:
+        asked = pool.submit(post, vendors, path, {**body, "model": "held", "stream": stream})
+        assert gate.reached.wait(5)
+        assert not asked.done()
+        gate.open()
+        assert "What" in asked.result(5).text
+    assert not gate.left.is_set()
+
+
+@ASKED
+def test_a_gate_notices_who_leaves(vendors: Vendors, path: str, body: dict[str, Any]) -> None:
+    limit = {"max_tokens": 100} if path == MESSAGES else {}
+    asked = {"model": "held", "stream": True, **limit, **body}
+    with vendors.holding("held") as gate:
+        with httpx.stream("POST", vendors.url + path, json=asked) as answer:
+            next(answer.iter_bytes())
+        assert gate.left.wait(5)
+
+
+@pytest.mark.parametrize("path", [CHAT, MESSAGES, RESPONSES])
+def test_tools_are_called_together_where_the_question_says_so(vendors: Vendors, path: str) -> None:
+    names = ("weather", "time")
+    shapes: dict[str, Any] = {
+        CHAT: [{"type": "function", "function": {"name": name, "parameters": SCHEMA}} for name in names],
+        MESSAGES: [{"name": name, "input_schema": SCHEMA} for name in names],
+        RESPONSES: [{"type": "function", "name": name, "parameters": SCHEMA} for name in names],
+    }
+    question = {"role": "user", "content": "Tell me weather and time at once"}
+    answer = post(vendors, path, {"input" if path == RESPONSES else "messages": [question], "tools": shapes[path]})
+    said = answer.json().get("output") or answer.text
+    assert [str(said).count(f"{name}") for name in names] == [1, 1]
+
+
+def test_a_model_may_miss_the_shape(vendors: Vendors) -> None:
+    vendors.fail("missing", "misshapen")
+    shape = {"type": "json_schema", "json_schema": {"name": "s", "schema": SCHEMA}}
+    answer = post(vendors, CHAT, {"messages": [HELLO], "response_format": shape, "model": "missing"}).json()
+    assert answer["choices"][0]["message"]["content"] == '{"nobody": "asked"}'
+    forced = {"tools": [TOOL], "tool_choice": {"type": "any"}}
+    called = post(vendors, MESSAGES, {"messages": [HELLO], **forced, "model": "missing"}).json()
+    assert called["content"][0]["input"] == {"nobody": "asked"}
