@@ -58,7 +58,7 @@ def pinned(pool: Collection[str], *wishes: tuple[str | None, str]) -> list[str]:
     for name, where in wishes:
         if name is None:
             continue
-        if name not in pool:
+        if not isinstance(name, str) or name not in pool:
             raise ConfigurationError(f"{where}={name!r} is no candidate; the candidates are {', '.join(pool)}")
         allowed = [name]
     return allowed
