@@ -43,4 +43,3 @@ def openai(vendors: Vendors, **fields: Any) -> OpenAIChatCompletionClient:
 def anthropic(vendors: Vendors, **fields: Any) -> AnthropicChatCompletionClient:
     """Return a client of Anthropic's stand-in."""
     return anthropic_at(vendors.url, **fields)
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -49,8 +49,13 @@ class Request:
         tools: Sequence[BaseTool] = (),
         prompt: str | None = None,
     ) -> Request:
-        """Take the keyword arguments of a call apart."""
+        """Take the keyword arguments of a call apart. The list is copied: a stream is read later than it is asked for.
+
+        Raises:
+            ConfigurationError: the messages are no messages.
+        """
         options = dict(kwargs)
+        messages = _checked(messages)
         declared, pinned = options.pop(KEY, None), options.pop("model", None)
         return cls(
             way=way,
@@ -126,6 +131,18 @@ def choice_for(given: Any, vendor: str) -> Any:
         return given
     kinds = {"required": "any", "any": "any", "auto": "auto", "none": "none"}
     return {"type": kinds[word]} if word in kinds else {"type": "tool", "name": word}
+
+
+def _checked(messages: Any) -> list[ChatMessage]:
+    if isinstance(messages, str | ChatMessage) or not isinstance(messages, Iterable):
+        raise ConfigurationError(
+            f"messages is a {type(messages).__name__}; it must be a list of ChatMessages (`complete` takes text)"
+        )
+    said = list(messages)
+    for place, message in enumerate(said):
+        if not isinstance(message, ChatMessage):
+            raise ConfigurationError(f"messages[{place}] is a {type(message).__name__}; it must be a ChatMessage")
+    return said
 
 
 def _schema(response_format: Any) -> Mapping[str, Any] | None:

@@ -112,7 +112,8 @@ def _facts(response: Response) -> Mapping[str, Any]:
 
 
 def _ending(facts: Mapping[str, Any]) -> dict[str, Any]:
-    finish = next((said for name in _FINISH if (said := facts.get(name))), None)
+    changed = facts.get("delta")  # where Anthropic's events say it; LlamaIndex's completions keep nothing else
+    finish = next((said for name in _FINISH if (said := facts.get(name) or getattr(changed, name, None))), None)
     model, response_id = facts.get("model"), facts.get("id")
     return {
         "finish_reason": str(finish) if finish else None,

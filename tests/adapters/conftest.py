@@ -1,0 +1,53 @@
+"""Every test runs on every door, and where it names a way to ask, in every way that the door has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+from tests.adapters.contract import DOORS, STREAMED, SYNC, WHOLE, Bench, Pair, Way, ways
+from tests.adapters.door import Door
+from tests.standins import Vendors, serve
+
+WAYS: dict[str, Sequence[Way]] = {
+    "way": (*WHOLE, *STREAMED),
+    "whole": WHOLE,
+    "streamed": STREAMED,
+    "sync": SYNC,
+}
+"""By the name of a test's argument: the ways that it is about."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    for name, among in WAYS.items():
+        if name in metafunc.fixturenames:
+            cases = [(door, way) for door in DOORS for way in ways(door, among)]
+            metafunc.parametrize(("door", name), cases, ids=[f"{door.name}-{way}" for door, way in cases])
+            return
+    metafunc.parametrize("door", DOORS, ids=[door.name for door in DOORS])
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[Vendors]:
+    with serve() as vendors:
+        yield vendors
+
+
+@pytest.fixture
+def vendors(running: Vendors) -> Iterator[Vendors]:
+    yield running
+    running.reset()
+
+
+@pytest.fixture
+def bench(door: Door, vendors: Vendors) -> Iterator[Bench]:
+    bench = Bench(door, vendors)
+    yield bench
+    bench.check_wires()
+
+
+@pytest.fixture(params=[0, 1], ids=["there", "back"])
+def pair(door: Door, request: pytest.FixtureRequest) -> Pair:
+    """Both vendors, in either order."""
+    first, second = door.wires
+    return (second, first) if request.param else (first, second)
