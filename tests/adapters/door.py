@@ -34,17 +34,19 @@ ANTHROPIC = Wire("quiet", "claude-haiku-4-5", "/v1/messages", "anthropic")
 RESPONSES = Wire("steady", "gpt-4o-mini", "/v1/responses", "openai")
 """For a framework that has no client of Anthropic's of its own."""
 
-Lack: TypeAlias = Literal["sync", "account", "served_model", "thinking", "dump"]
+Lack: TypeAlias = Literal["sync", "account", "thinking", "dump"]
 """What a framework may be without.
 
-| lack           | the framework has                                                                               |
-|----------------|-------------------------------------------------------------------------------------------------|
-| `sync`         | no synchronous calls: `ask` and `stream` raise `Lacks`                                          |
-| `account`      | no place in a native answer for the router's account: `Reply.account` is None                   |
-| `served_model` | no place in a native answer for the model that the provider says has answered                   |
-| `thinking`     | no native model that is made to show its thoughts: `candidate(thinks=True)` raises `Lacks`      |
-| `dump`         | no form in which users save a routed model: `dump` raises `Lacks`                               |
+| lack       | the framework has                                                                                    |
+|------------|------------------------------------------------------------------------------------------------------|
+| `sync`     | no synchronous calls: `ask` and `stream` raise `Lacks`                                               |
+| `account`  | no place in a native answer for the router's account: `Reply.account` is None                        |
+| `thinking` | no native model that is made to show its thoughts: `candidate(thinks=True)` raises `Lacks`           |
+| `dump`     | no form in which users save a routed model: `dump` raises `Lacks`                                    |
 """
+
+
+Kind: TypeAlias = Literal["whole", "streamed"]
 
 
 class Lacks(Exception):  # noqa: N818 - it is a statement
@@ -152,6 +154,10 @@ class Door(Protocol):
     @property
     def lacks(self) -> frozenset[Lack]:
         """What the framework cannot do."""
+
+    @property
+    def nameless(self) -> Sequence[tuple[Wire, Kind]]:
+        """Native answers that do not say which model gave them: by vendor, whole or streamed."""
 
     @property
     def lingering(self) -> Sequence[Wire]:

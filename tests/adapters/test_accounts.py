@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.adapters.contract import STREAMED, Bench, Pair, Way, card
-from tests.adapters.door import Request
+from tests.adapters.door import Kind, Request, Wire
 
 ACCOUNT = {"decision_id", "model", "reason", "task_type", "status", "attempts", "cost_usd"}
 
@@ -47,7 +47,6 @@ CHAT = {
     "gen_ai.provider.name",
     "gen_ai.request.model",
     "gen_ai.response.finish_reasons",
-    "gen_ai.response.model",
     "gen_ai.usage.cost.amount",
     "gen_ai.usage.cost.currency",
     "gen_ai.usage.cost.source",
@@ -103,8 +102,7 @@ async def test_an_answer_counts_its_tokens(bench: Bench, way: Way, pair: Pair) -
 async def test_an_answer_says_why_it_ended_and_who_gave_it(bench: Bench, way: Way, pair: Pair) -> None:
     bench.vendors.fail(pair[0].model, "error")
     await bench.ask(bench.routed(pair), way)
-    said = None if "served_model" in bench.door.lacks else pair[1].model
-    assert bench.outcome.attempts[-1].served_model == said
+    assert bench.outcome.attempts[-1].served_model == (pair[1].model if named(bench, pair[1], way) else None)
     assert bench.outcome.view.finish_reason
 
 
@@ -124,8 +122,8 @@ async def test_spans_say_the_same_of_every_framework(bench: Bench, way: Way, pai
     chat, route = (span.attributes or {} for span in bench.spans)
     streamed = {"gen_ai.request.stream", "gen_ai.response.time_to_first_chunk"} if way in STREAMED else set()
     assert set(route) == ROUTE
-    unsaid = {SERVED} if "served_model" in bench.door.lacks else set()
-    assert set(chat) - {"gen_ai.response.id"} == CHAT - unsaid | streamed  # the id: where the framework hands it on
+    served = {SERVED} if named(bench, pair[0], way) else set()
+    assert set(chat) - {"gen_ai.response.id"} == CHAT | served | streamed  # the id: where the framework hands it on
     assert described(route) == {
         "taskrouter.decision.model": pair[0].id,
         "taskrouter.outcome.model": pair[0].id,
@@ -135,8 +133,14 @@ async def test_spans_say_the_same_of_every_framework(bench: Bench, way: Way, pai
         "taskrouter.step.run_id": "run-1",
     }
     assert chat["gen_ai.request.model"] == card(pair[0])["model"]
-    assert chat.get(SERVED) == (None if unsaid else pair[0].model)
+    assert chat.get(SERVED, pair[0].model) == pair[0].model
     assert chat["gen_ai.provider.name"] == pair[0].provider
+
+
+def named(bench: Bench, wire: Wire, way: Way) -> bool:
+    """Whether a native answer says which model gave it."""
+    kind: Kind = "streamed" if way in STREAMED else "whole"
+    return (wire, kind) not in bench.door.nameless
 
 
 def declared(bench: Bench) -> Request:

@@ -106,6 +106,36 @@ async def test_calls_that_nobody_here_made_are_told_to_every_vendor(bench: Bench
     assert "Let me see." in str(sent)
 
 
+HARD: dict[str, tuple[list[str], int]] = {
+    "ids of another form": (["call:1|fc_1", "call:2|fc_2"], 2),
+    "ids that are too long": (["a" * 70, "b" * 70], 2),
+    "one id for two calls": (["call_1", "call_1"], 2),
+    "a call without a result": (["call_1", "call_2"], 1),
+}
+"""Ids of two calls, and how many of the two were answered: what no vendor takes, or not every one."""
+
+
+@pytest.mark.parametrize("case", HARD)
+async def test_calls_that_a_vendor_would_refuse_are_mended(bench: Bench, way: Way, pair: Pair, case: str) -> None:
+    ids, answered = HARD[case]
+    calls = [Call(id_, tool.__name__, {"city": "Paris"}) for id_, tool in zip(ids, TOOLS, strict=True)]
+    results = [Result(call, TOLD[call.name]) for call in calls[:answered]]
+    history: list[Turn] = [
+        User(TWO),
+        Assistant(calls=calls),
+        *results,
+        User("Go on."),
+        Assistant("Well."),
+        User("Yes?"),
+    ]
+    bench.vendors.fail(pair[0].model, "unavailable")
+    assert (await bench.ask(bench.routed(pair), way, bench.request(*history, tools=TOOLS))).text == GREETING
+    said, heard = pairs(pair[1], bench.last_to(pair[1]).body)
+    assert said == heard
+    assert len(set(said)) == 2
+    assert bench.asked == [wire.model for wire in pair]
+
+
 async def test_thoughts_stay_with_who_had_them(bench: Bench, way: Way) -> None:
     thinking, other = sorted(bench.door.wires, key=lambda wire: wire is OPENAI)
     try:

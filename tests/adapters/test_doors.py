@@ -10,7 +10,7 @@ from tests.adapters.door import ANTHROPIC, OPENAI, RESPONSES, Lack, Lacks
 
 LACKING: dict[str, set[Lack]] = {
     "agent_framework": {"sync", "thinking"},
-    "autogen": {"sync", "served_model", "thinking"},
+    "autogen": {"sync", "thinking"},
     "langchain": set(),
     "llamaindex": set(),
 }

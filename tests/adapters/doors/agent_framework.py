@@ -14,6 +14,7 @@ from tests.adapters.door import (
     Assistant,
     Call,
     Door,
+    Kind,
     Lack,
     Lacks,
     Reply,
@@ -33,6 +34,7 @@ class AgentFramework:
     name = "agent_framework"
     wires = (OPENAI, RESPONSES)
     lacks: frozenset[Lack] = frozenset({"sync", "thinking"})
+    nameless: Sequence[tuple[Wire, Kind]] = ()
     lingering: Sequence[Wire] = ()
     shaping = (OPENAI, RESPONSES)
     loggers = ("autogen_taskrouter",)

@@ -30,6 +30,7 @@ from tests.adapters.door import (
     Assistant,
     Call,
     Door,
+    Kind,
     Lack,
     Lacks,
     Reply,
@@ -50,7 +51,13 @@ class AutoGen:
 
     name = "autogen"
     wires = (OPENAI, ANTHROPIC)
-    lacks: frozenset[Lack] = frozenset({"sync", "served_model", "thinking"})
+    lacks: frozenset[Lack] = frozenset({"sync", "thinking"})
+    nameless: Sequence[tuple[Wire, Kind]] = (
+        (OPENAI, "whole"),
+        (OPENAI, "streamed"),
+        (ANTHROPIC, "whole"),
+        (ANTHROPIC, "streamed"),
+    )
     lingering: Sequence[Wire] = ()
     shaping = (OPENAI,)
     loggers = ("autogen_taskrouter",)

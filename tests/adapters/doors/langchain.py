@@ -21,7 +21,21 @@ from langchain_core.messages import (
 )
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
-from tests.adapters.door import ANTHROPIC, OPENAI, Assistant, Call, Door, Lack, Reply, Request, System, Turn, User, Wire
+from tests.adapters.door import (
+    ANTHROPIC,
+    OPENAI,
+    Assistant,
+    Call,
+    Door,
+    Kind,
+    Lack,
+    Reply,
+    Request,
+    System,
+    Turn,
+    User,
+    Wire,
+)
 from tests.standins.models import THINKING
 
 from langchain_taskrouter import RoutedChatModel
@@ -33,7 +47,8 @@ class LangChain:
     name = "langchain"
     wires = (OPENAI, ANTHROPIC)
     lacks: frozenset[Lack] = frozenset()
-    lingering = (ANTHROPIC,)
+    nameless: Sequence[tuple[Wire, Kind]] = ()
+    lingering: Sequence[Wire] = ()
     shaping = (OPENAI, ANTHROPIC)
     loggers = ("langchain_taskrouter",)
 

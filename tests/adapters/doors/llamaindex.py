@@ -13,7 +13,21 @@ from llama_index.core.prompts import ChatPromptTemplate
 from llama_index.core.tools import FunctionTool
 from llama_index.llms.anthropic import Anthropic
 from llama_index.llms.openai import OpenAI
-from tests.adapters.door import ANTHROPIC, OPENAI, Assistant, Call, Door, Lack, Reply, Request, System, Turn, User, Wire
+from tests.adapters.door import (
+    ANTHROPIC,
+    OPENAI,
+    Assistant,
+    Call,
+    Door,
+    Kind,
+    Lack,
+    Reply,
+    Request,
+    System,
+    Turn,
+    User,
+    Wire,
+)
 
 from llama_index.llms.taskrouter import RoutedLLM
 
@@ -26,6 +40,7 @@ class LlamaIndex:
     name = "llamaindex"
     wires = (OPENAI, ANTHROPIC)
     lacks: frozenset[Lack] = frozenset()
+    nameless: Sequence[tuple[Wire, Kind]] = ((ANTHROPIC, "streamed"),)
     lingering: Sequence[Wire] = ()
     shaping = (OPENAI, ANTHROPIC)
     loggers = ("taskrouter",)

@@ -102,3 +102,25 @@ async def test_waits_that_are_closed_leave_no_timer() -> None:
     task = asyncio.current_task()
     assert task is not None
     assert task.cancelling() == 0
+
+
+async def test_a_cancellation_that_is_lost_beneath_is_one_all_the_same() -> None:
+    waits, waiting = Waits(), asyncio.Event()
+
+    async def loses_it() -> None:
+        try:
+            waiting.set()
+            await _forever()
+        except asyncio.CancelledError:
+            return  # as `asyncio.wait_for` of Python 3.11 does when a result came in the same moment
+
+    async def reader() -> None:
+        with waits.until(LONG):
+            await loses_it()
+
+    reading = asyncio.create_task(reader())
+    await waiting.wait()
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    waits.close()

@@ -11,10 +11,12 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
-from taskrouter.adapters import LoopClients, is_sdk_client, without_retries
+from taskrouter.adapters import LoopClients, is_sdk_client, noting, without_retries
 
 _ASYNC_CLIENTS = ("root_async_client", "_async_client")
 """Where models of OpenAI's and of Anthropic's kind hold their SDK's asynchronous client."""
+_SYNC_CLIENT = "_client"
+"""Where models of Anthropic's kind hold their synchronous one; those of OpenAI's kind are given one beforehand."""
 _TIMEOUTS = ("request_timeout", "default_request_timeout", "timeout")
 """What models call their limit, in seconds."""
 _USERS_OWN = ("http_async_client", "openai_proxy", "anthropic_proxy")
@@ -43,6 +45,16 @@ def private_copy(model: BaseChatModel, timeout_s: float) -> BaseChatModel:
     for name in _cached_names(type(model)):  # clients that were built with the old settings
         copy.__dict__.pop(name, None)
     return copy
+
+
+def prepared(model: BaseChatModel) -> BaseChatModel:
+    """Return a copy of ours whose synchronous client hangs up when the reader of its stream leaves.
+
+    Models of Anthropic's kind build it when they first call, which may be too early when they are made: without a key.
+    """
+    if _SYNC_CLIENT in _cached_names(type(model)) and is_sdk_client(client := getattr(model, _SYNC_CLIENT)):
+        noting(client)
+    return model
 
 
 def _cached_names(cls: type) -> set[str]:

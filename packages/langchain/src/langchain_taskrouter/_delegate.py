@@ -24,7 +24,9 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.rate_limiters import BaseRateLimiter
 
 from langchain_taskrouter._callbacks import atold, atold_stream, own_handlers, told, told_stream
+from langchain_taskrouter._clients import prepared
 from langchain_taskrouter._errors import Interrupted, is_interrupt
+from taskrouter.adapters import ahanging_up, hanging_up
 
 Options = Mapping[str, Any]
 Messages = list[BaseMessage]
@@ -63,7 +65,8 @@ def stream(
     """Stream the model's answer, as one chunk where the model does not stream. Nothing is sent before the first one."""
     if not _streams(model, options, async_api=False):
         return _at_once(model, messages, stop, options)
-    chunks = model._stream(messages, stop=stop, **options)  # noqa: SLF001 - see the module's docstring
+    opened = prepared(model)._stream  # noqa: SLF001 - see the module's docstring
+    chunks: Iterator[ChatGenerationChunk] = hanging_up(lambda: opened(messages, stop=stop, **options))
     if model.output_version == "v1":
         chunks = _in_blocks(chunks)
     if handlers := own_handlers(model):
@@ -77,7 +80,8 @@ def astream(
     """Do the same without blocking."""
     if not _streams(model, options, async_api=True):
         return _at_once_async(model, messages, stop, options)
-    chunks = model._astream(messages, stop=stop, **options)  # noqa: SLF001 - see the module's docstring
+    opened = model._astream  # noqa: SLF001 - see the module's docstring
+    chunks: AsyncIterator[ChatGenerationChunk] = ahanging_up(lambda: opened(messages, stop=stop, **options))
     if model.output_version == "v1":
         chunks = _in_blocks_async(chunks)
     if handlers := own_handlers(model):

@@ -11,7 +11,7 @@ from typing import Any
 
 from agent_framework import BaseChatClient
 
-from taskrouter.adapters import LoopClients, is_sdk_client, without_retries
+from taskrouter.adapters import LoopClients, has_usual_connections, is_sdk_client, without_retries
 
 Client = BaseChatClient[Any]
 _USUAL_POOLS = ("AsyncHttpxClientWrapper", "_FeatureUsageAsyncHttpxClient")
@@ -42,12 +42,7 @@ def _async_client(client: Client) -> Any | None:
 
 def _place_of(client: Client) -> str | None:
     """Return where a client holds its SDK's asynchronous client, if one can be made after it."""
-    return next((name for name, held in vars(client).items() if is_sdk_client(held) and _has_usual_pool(held)), None)
-
-
-def _has_usual_pool(sdk_client: Any) -> bool:
-    """Whether connections are not those of an HTTP client that the user has given (a proxy, certificates)."""
-    return type(getattr(sdk_client, "_client", None)).__name__ in _USUAL_POOLS
+    return next((name for name, held in vars(client).items() if is_sdk_client(held) and has_usual_connections(held)), None)
 
 
 def _with_client(client: Client, sdk_client: Any) -> Client:

@@ -10,7 +10,7 @@ from taskrouter.adapters.accounts import account
 from taskrouter.adapters.authors import Author, Authors, fingerprint
 from taskrouter.adapters.candidates import Candidates, model_config, read_candidates
 from taskrouter.adapters.choosing import Chosen, choose, pinned
-from taskrouter.adapters.connections import ahanging_up, hanging_up
+from taskrouter.adapters.connections import ANSWERS, ahanging_up, hanging_up, noting
 from taskrouter.adapters.construction import Arguments, Parts, check_arguments, parts_of
 from taskrouter.adapters.credit import Credit, credit_of
 from taskrouter.adapters.identity import CALL_KEYS, KEY, STEP_KEYS, Identity, checked, identity, trace_id
@@ -25,6 +25,7 @@ from taskrouter.adapters.sdk_clients import (
 )
 
 __all__ = [
+    "ANSWERS",
     "CALL_KEYS",
     "KEY",
     "STEP_KEYS",
@@ -57,6 +58,7 @@ __all__ = [
     "identity",
     "is_sdk_client",
     "model_config",
+    "noting",
     "paired",
     "parts_of",
     "pinned",

@@ -16,11 +16,15 @@ from typing import Any, TypeVar
 C = TypeVar("C")
 
 _OPENED: ContextVar[list[Any] | None] = ContextVar("taskrouter_opened_streams", default=None)
-"""The SDK streams beneath the stream that is being read: each of a step's attempts has a context of its own."""
+"""The HTTP responses beneath the stream that is being read: each of a step's attempts has a context of its own."""
+
+
+ANSWERS: ContextVar[list[Any] | None] = ContextVar("taskrouter_sdk_answers", default=None)
+"""Takes in the whole answers of such clients, where somebody asks for them: some integrations hand on a piece alone."""
 
 
 def noting(client: Any) -> Any:
-    """Make an SDK client note the streams that it opens, and return it; it must be a copy of our own.
+    """Make an SDK client note the streams that it opens and its answers, and return it; it must be a copy of our own.
 
     The class's method is looked up at each call, so that instrumentations that replace it later are not passed over.
     """
@@ -46,9 +50,9 @@ def hanging_up(open_stream: Callable[[], Iterator[C]]) -> Generator[C, None, Non
     try:
         yield from open_stream()  # which closes it, too
     finally:
-        for stream in opened:
+        for response in opened:
             with suppress(Exception):  # the answer, or the failure, is settled: closing may not change it
-                stream.close()
+                response.close()
 
 
 async def ahanging_up(
@@ -68,13 +72,18 @@ async def ahanging_up(
             if isinstance(chunks, AsyncGenerator):
                 await chunks.aclose()
     finally:
-        for stream in opened:
+        for response in opened:
             with suppress(Exception):  # as above
-                await stream.close()
+                await response.aclose()
 
 
 def _noted(answer: Any) -> Any:
-    opened = _OPENED.get()
-    if opened is not None and hasattr(answer, "close") and hasattr(answer, "response"):
-        opened.append(answer)
+    response = getattr(answer, "response", None) or getattr(
+        answer, "http_response", None
+    )  # of a stream, or a raw answer
+    if getattr(response, "is_closed", True):
+        if (answers := ANSWERS.get()) is not None:
+            answers.append(answer)
+    elif (opened := _OPENED.get()) is not None:
+        opened.append(response)
     return answer

@@ -41,7 +41,13 @@ class Waits:
 
     def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> None:
         task, self._task = self._task, None
-        if not self._expired or task is None:
+        if task is None:
+            return
+        if not self._expired:
+            # `asyncio.wait_for` of Python 3.11 loses a cancellation that arrives together with a result (CPython's
+            # issue 86296), and clients wait in it for their chunks.
+            if error is None and task.cancelling() > self._cancelling:
+                raise asyncio.CancelledError
             return
         if task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
             raise TimeoutError from error  # nobody else has cancelled it

@@ -107,8 +107,8 @@ def _rejections(card: ModelCard, demands: Demands) -> Iterator[Rejection]:
             elif able is None:
                 yield rejection(code, f"nobody says whether it has {_WORDS[code]}: set capabilities.{code} in its card")
     if demands.regions is not None and not (card.regions or frozenset()) & demands.regions:
-        served = ", ".join(sorted(card.regions)) if card.regions else "nobody knows where"
-        yield rejection("region", f"must be served in {', '.join(sorted(demands.regions))}; it is served in {served}")
+        served = f"is served in {', '.join(sorted(card.regions))}" if card.regions else "has no `regions` in its card"
+        yield rejection("region", f"must be served in {', '.join(sorted(demands.regions))}; it {served}")
     if missing := demands.tags - card.tags:
         yield rejection("tags", f"lacks the tags {', '.join(sorted(missing))}")
 
