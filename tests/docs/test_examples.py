@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from langchain_openai import ChatOpenAI
+from llama_index.core import Settings
 from tests.docs.pages import ROOT, blocks, links, name, pages
 
 from taskrouter import RouterConfig, simulator
@@ -33,8 +34,10 @@ def real_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
     models = [{"id": id_, "input_usd_per_million": 1.0, "output_usd_per_million": 4.0} for id_ in MODELS]
     with simulator.serve({"speed": 0.0, "models": models}) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        monkeypatch.setenv("OPENAI_API_BASE", server.base_url)  # LlamaIndex's name for it
         monkeypatch.setenv("OPENAI_API_KEY", "simulated")
         monkeypatch.setitem(sys.modules, "langchain_anthropic", anthropic())
+        monkeypatch.setattr(Settings, "_llm", None)  # a page sets it for its process
         monkeypatch.chdir(tmp_path)
         yield
 
@@ -46,6 +49,8 @@ def anthropic() -> ModuleType:
     return module
 
 
+@pytest.mark.filterwarnings("ignore:The `__fields(_set)?__` attribute is deprecated")  # LlamaIndex's agents
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning")  # AutoGen logs what the SDK has parsed
 @pytest.mark.parametrize("page", WITH_EXAMPLES, ids=name)
 def test_the_python_on_a_page_runs(page: Path, real_names: None) -> None:
     namespace: dict[str, Any] = {"__name__": "__example__"}

@@ -14,8 +14,8 @@ from agent_framework import BaseChatClient
 from taskrouter.adapters import LoopClients, has_usual_connections, is_sdk_client, without_retries
 
 Client = BaseChatClient[Any]
-_USUAL_POOLS = ("AsyncHttpxClientWrapper", "_FeatureUsageAsyncHttpxClient")
-"""Classes of the HTTP clients that SDKs make for themselves, and that the framework makes for Azure's."""
+_FRAMEWORKS = ("_FeatureUsageAsyncHttpxClient",)
+"""The class of the HTTP client that the framework makes for the SDKs."""
 
 
 def private_copy(client: Client) -> Client:
@@ -42,7 +42,8 @@ def _async_client(client: Client) -> Any | None:
 
 def _place_of(client: Client) -> str | None:
     """Return where a client holds its SDK's asynchronous client, if one can be made after it."""
-    return next((name for name, held in vars(client).items() if is_sdk_client(held) and has_usual_connections(held)), None)
+    clients = ((name, held) for name, held in vars(client).items() if is_sdk_client(held))
+    return next((name for name, held in clients if has_usual_connections(held, _FRAMEWORKS)), None)
 
 
 def _with_client(client: Client, sdk_client: Any) -> Client:

@@ -7,7 +7,7 @@ alike: `with_options` makes a copy, and the package has a `DefaultAsyncHttpxClie
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from inspect import iscoroutinefunction
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -15,6 +15,7 @@ from taskrouter.adapters.connections import noting
 from taskrouter.execution.backends.loops import PerLoop
 
 M = TypeVar("M")
+_USUAL = ("SyncHttpxClientWrapper", "AsyncHttpxClientWrapper")
 
 
 def is_sdk_client(client: object) -> bool:
@@ -47,9 +48,14 @@ def fresh(client: Any, **options: Any) -> Any:
     return noting(client.with_options(http_client=make(base_url=client.base_url), **options))
 
 
-def has_usual_connections(client: Any) -> bool:
-    """Whether a client's connections are the SDK's own make: others may have a proxy or certificates, and are kept."""
-    return type(getattr(client, "_client", None)).__name__ in ("SyncHttpxClientWrapper", "AsyncHttpxClientWrapper")
+def has_usual_connections(client: Any, also: Collection[str] = ()) -> bool:
+    """Whether a client's connections are the SDK's own make: others may have a proxy or certificates, and are kept.
+
+    Args:
+        client: an SDK's client.
+        also: names of further classes of HTTP clients that nobody has configured, such as a framework's own.
+    """
+    return type(getattr(client, "_client", None)).__name__ in (*_USUAL, *also)
 
 
 def _sdk_of(client: object) -> Any:
