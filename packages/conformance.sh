@@ -19,7 +19,7 @@ conforms() {
   local python=$environments/$name/bin/python
   [ -x "$python" ] || "$uv" venv --quiet --python .venv/bin/python "$environments/$name" || return
   "$uv" pip install --quiet --upgrade --python "$python" --override $environments/overrides.txt \
-    --editable 'packages/core[simulate]' "${requirements[@]}" \
+    --editable 'packages/core[simulate,redis]' "${requirements[@]}" \
     hypothesis pytest pytest-asyncio pytest-benchmark opentelemetry-sdk || return
   printf '\n%s:\n' "$name"
   "$uv" pip list --quiet --python "$python" | grep -E "^($shown) "
