@@ -1,6 +1,6 @@
 """What a framework's routed model costs beside the same call to the candidate itself, interleaved in one process.
 
-    python benchmarks/adapter_overhead.py --framework langchain|llamaindex|autogen [--rounds 300] [--json]
+    python benchmarks/adapter_overhead.py --framework llamaindex [--rounds 300] [--json]
 
 The provider is `canned_server.py`, in a process of its own: it answers at once with the same bytes. The step has about
 500 tokens. In every round each way of calling is made once with the candidate and once with the routed model, in random
@@ -36,7 +36,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 TARGET_US = 300.0
 """What may be added to a call over HTTP, traced."""
 WARM_UP = 30
-FRAMEWORKS = ("langchain", "llamaindex", "autogen")
+FRAMEWORKS = ("langchain", "llamaindex", "autogen", "agent_framework")
 
 
 def measured(

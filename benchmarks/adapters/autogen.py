@@ -8,6 +8,7 @@ from typing import Any
 from autogen_core.models import (
     ChatCompletionClient,
     CreateResult,
+    LLMMessage,
     ModelInfo,
     RequestUsage,
     SystemMessage,
@@ -39,7 +40,7 @@ def over_http(base_url: str, provider: TracerProvider | None) -> Ways:
     tools = [FunctionTool(lookup, description="Look up an order.")]
     direct = candidate()
     routed = RoutedChatCompletionClient({"small": candidate(), "large": candidate()}, router=router_of(MODEL, provider))
-    asked = [SystemMessage(content=SYSTEM), UserMessage(content=QUESTION, source="user")]
+    asked: list[LLMMessage] = [SystemMessage(content=SYSTEM), UserMessage(content=QUESTION, source="user")]
 
     async def stream(client: ChatCompletionClient) -> None:
         async for _ in client.create_stream(asked, extra_create_args={"stream_options": {"include_usage": True}}):
@@ -57,8 +58,6 @@ def over_http(base_url: str, provider: TracerProvider | None) -> Ways:
 
 class Floor(ChatCompletionClient):
     """Answers at once."""
-
-    component_config_schema = None  # type: ignore[assignment] # it is never saved
 
     async def create(self, messages: Any, **_: Any) -> CreateResult:
         """Answer."""
@@ -97,7 +96,8 @@ class Floor(ChatCompletionClient):
 
 def floor() -> Ways:
     """Without HTTP."""
-    direct, asked = Floor(), [UserMessage(content=GREETING, source="user")]
+    direct = Floor()
+    asked: list[LLMMessage] = [UserMessage(content=GREETING, source="user")]
     routed = RoutedChatCompletionClient({"small": Floor(), "large": Floor()}, router=router_of("floor"))
     return Ways([], [Way("create", lambda: direct.create(asked), lambda: routed.create(asked))])
 

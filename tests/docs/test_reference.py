@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from tests.docs.pages import ROOT, code, name, pages, rows
 
 from taskrouter import config, errors, hookspecs
-from taskrouter.adapters import CALL_KEYS, STEP_KEYS
+from taskrouter.adapters import CALL_KEYS, STEP_KEYS, Arguments
 from taskrouter.catalog import Capabilities, QualityPrior
 from taskrouter.catalog.card import WarmUp
 from taskrouter.cli.app import build
@@ -171,8 +171,15 @@ def source(module: Any) -> str:
     return Path(module.__file__).read_text(encoding="utf-8")
 
 
-def test_the_langchain_page_names_every_key_that_a_call_may_say() -> None:
-    documented = {found for row in rows(DOCS / "langchain.md", "## Per call") for found in code(row[0])}
+@pytest.mark.parametrize("page", ["langchain", "llamaindex", "autogen", "agent_framework"])
+def test_a_doors_page_names_every_key_that_a_call_may_say(page: str) -> None:
+    documented = {found for row in rows(DOCS / f"{page}.md", "## Per call") for found in code(row[0])}
     assert documented >= set(CALL_KEYS)
-    everywhere = {found for row in rows(DOCS / "langchain.md") for cell in row for found in code(cell)}
+    everywhere = {found for row in rows(DOCS / f"{page}.md") for cell in row for found in code(cell)}
     assert everywhere >= set(STEP_KEYS)
+
+
+@pytest.mark.parametrize("page", ["langchain", "llamaindex", "autogen", "agent_framework"])
+def test_a_doors_page_names_every_argument_that_all_doors_take(page: str) -> None:
+    documented = {found for row in rows(DOCS / f"{page}.md", "### Arguments") for found in code(row[0])}
+    assert documented >= set(Arguments._fields)
