@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from llama_index.core import Settings
 from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
 from llama_index.core.callbacks.base_handler import BaseCallbackHandler
 
-ROUTED: ContextVar[CallbackManager | None] = ContextVar("taskrouter_callback_manager", default=None)
-"""The callback manager of the routed LLM whose call is being made. `Settings` may replace it at any time."""
+from llama_index.llms.taskrouter._spans import spare
+
+ROUTED: ContextVar[Sequence[BaseCallbackHandler]] = ContextVar("taskrouter_handlers", default=())
+"""The handlers of the routed LLM whose call is being made. `Settings` may replace its manager at any time."""
 ANSWERS: ContextVar[list[Any] | None] = ContextVar("taskrouter_answers", default=None)
 """Takes in the native answers of calls whose results show none, such as those of a structured prediction."""
 
@@ -33,16 +36,18 @@ class Told(CallbackManager):
     """
 
     def __init__(self, own: CallbackManager) -> None:
-        # The base class would put the global handlers in, which the routed LLM's manager has already.
-        self._own = own
+        # The base class would put the global handlers in, which the routed LLM's manager has already. So it is with the
+        # handlers of `Settings`, which a manager takes over that was given none: they may be others tomorrow.
+        settings = Settings._callback_manager  # noqa: SLF001 - asking for it in public would make one
+        self._own = None if settings is not None and own.handlers is settings.handlers else own
         self._trace_map = defaultdict(list)
 
     @property
     def handlers(self) -> list[BaseCallbackHandler]:  # type: ignore[override] # the base class has an attribute
         """The handlers at this moment: users add some later."""
-        routed = ROUTED.get()
-        told = list(routed.handlers) if routed is not None else []
-        return told + [handler for handler in self._own.handlers if handler not in told]
+        told = list(ROUTED.get())
+        own = self._own.handlers if self._own is not None else []
+        return told + [handler for handler in own if handler not in told]
 
     def on_event_start(
         self,
@@ -85,8 +90,9 @@ def _apart() -> Iterator[None]:
 
 @contextmanager
 def handlers_errors() -> Iterator[None]:
-    """Raise what a handler raised as it was."""
+    """Raise what a handler raised as it was; no step is to blame for it."""
     try:
         yield
     except HandlerRaised as carried:
+        spare(carried.error)
         raise carried.error from carried.error.__cause__

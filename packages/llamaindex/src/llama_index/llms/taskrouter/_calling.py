@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import aclosing, contextmanager
 from traceback import walk_tb
@@ -11,6 +12,7 @@ from llama_index.core.base.llms.types import ChatResponse
 from llama_index.core.llms import LLM
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.types import Model
+from llama_index_instrumentation.span import active_span_id
 
 from llama_index.llms.taskrouter._answer import annotated, marked, model_of, remember
 from llama_index.llms.taskrouter._callbacks import ROUTED, handlers_errors
@@ -78,6 +80,7 @@ class Asking:
 
     def __init__(self, llm: RoutedLLM, calls: Calls, request: Request) -> None:
         self._llm, self._calls, self._way = llm, calls, request.way
+        self._span_id = active_span_id.get()
         self._routing = Routing(calls.setup(llm), request)
 
     def whole(self) -> Any:
@@ -121,7 +124,7 @@ class Asking:
             candidate = self._calls.pool[model_id]
             args, kwargs = self._routing.called(candidate)
             reader.begin()
-            ROUTED.set(self._llm.callback_manager)  # a stream has a context of its own
+            _read_for(self._llm, self._span_id)
             method = method_of(candidate.model, self._way, streamed=True)
             return _read_apart(hanging_up(lambda: method(*args, **kwargs)))
 
@@ -151,7 +154,7 @@ class Asking:
             model = await self._calls.for_loop(model_id)
             args, kwargs = self._routing.called(self._calls.pool[model_id])
             reader.begin()
-            ROUTED.set(self._llm.callback_manager)
+            _read_for(self._llm, self._span_id)
             method = method_of(model, self._way, streamed=True, asynchronous=True)
             return _aread_apart(ahanging_up(lambda: method(*args, **kwargs)))
 
@@ -193,7 +196,8 @@ class Predicting:
 
     def __init__(self, llm: RoutedLLM, calls: Calls, output_cls: type[Model], request: Request) -> None:
         self._llm, self._calls = llm, calls
-        self._prediction = Prediction(output_cls, request.options)
+        self._span_id = active_span_id.get()
+        self._prediction = Prediction(output_cls, request.options, llm.pydantic_program_mode)
         self._routing = Routing(calls.setup(llm), request, tools=[self._prediction.tool])
 
     def whole(self) -> Any:
@@ -234,7 +238,7 @@ class Predicting:
 
         def open_stream(model_id: str) -> Iterator[Predicted]:
             candidate = self._calls.pool[model_id]
-            ROUTED.set(self._llm.callback_manager)
+            _read_for(self._llm, self._span_id)
             messages = self._routing.messages_for(candidate)
             return _read_apart(hanging_up(lambda: self._prediction.stream(candidate.model, messages)))
 
@@ -255,7 +259,7 @@ class Predicting:
         async def open_stream(model_id: str) -> AsyncIterator[Predicted]:
             model = await self._calls.for_loop(model_id)
             messages = self._routing.messages_for(self._calls.pool[model_id])
-            ROUTED.set(self._llm.callback_manager)
+            _read_for(self._llm, self._span_id)
             return _aread_apart(ahanging_up(lambda: self._prediction.astream(model, messages)))
 
         await _aacquire(self._llm)
@@ -295,11 +299,20 @@ async def _aacquire(llm: RoutedLLM) -> None:
 @contextmanager
 def _called_for(llm: RoutedLLM) -> Iterator[None]:
     """Let a candidate tell the handlers of the routed LLM."""
-    token = ROUTED.set(llm.callback_manager)
+    token = ROUTED.set(llm.callback_manager.handlers)
     try:
         yield
     finally:
         ROUTED.reset(token)
+
+
+def _read_for(llm: RoutedLLM, span_id: str | None) -> None:
+    """Do the same for a stream, which has a context of its own; its spans lie beneath the one of the call.
+
+    A stream is read when that one has ended: tracing would not know that they belong together, and wait for its end.
+    """
+    ROUTED.set(llm.callback_manager.handlers)
+    active_span_id.set(span_id)
 
 
 # --- whose fault an error is ------------------------------------------------------------------------------------------
@@ -334,6 +347,8 @@ async def _aread_apart(chunks: AsyncGenerator[Any, None]) -> AsyncIterator[Any]:
             raise
 
 
+_WRONG_CALL = re.compile(r"\(\) (got|takes|missing) ")
+"""Python's words for arguments that a function does not take: the user's, handed on."""
 _BUGS = (TypeError, AttributeError, LookupError)
 
 
@@ -341,5 +356,7 @@ def _blame_the_answer(error: Exception) -> None:
     """Say so if an error was raised where an integration reads an answer."""
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     innermost = frames[-1]
+    if isinstance(error, TypeError) and _WRONG_CALL.search(str(error)):
+        return
     if innermost.f_code.co_name in _READERS and innermost.f_globals.get("__name__", "").startswith("llama_index.llms."):
         raise ValueError("the provider's answer does not have the shape of one") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from llama_index.core.base.llms.types import LLMMetadata
@@ -27,11 +27,11 @@ class Candidate:
     """One model of the pool."""
 
     id: str
-    spec: CandidateSpec
+    spec: CandidateSpec = field(repr=False)  # integrations show their keys
     """What the user gave."""
-    given: LLM
+    given: LLM = field(repr=False)
     """The user's own instance, never changed."""
-    model: LLM
+    model: LLM = field(repr=False)
     """The copy that is called."""
     vendor: str
     """Whose integration it is; see `vendor_of`."""
@@ -95,16 +95,34 @@ def _metadata(model: LLM, where: str) -> LLMMetadata | None:
     Raises:
         ConfigurationError: its integration does not know the model, and would refuse every call.
     """
+    cause = None
     try:
         metadata = model.metadata
-    except ValueError as error:
-        raise ConfigurationError(
-            f"{where}: {type(model).__name__} has no metadata for this model, and fails at every call without: give a "
-            "name that it knows, an OpenAILike with its metadata, a LiteLLM string or a table as in [[models]]"
-        ) from error
+        if isinstance(metadata, LLMMetadata):
+            return metadata
+    except (ValueError, NotImplementedError) as error:
+        cause = error
     except Exception:  # noqa: BLE001 - some integrations ask a server, which may be down: then nothing is known
         return None
-    return metadata if isinstance(metadata, LLMMetadata) else None
+    raise ConfigurationError(
+        f"{where}: {type(model).__name__} has no metadata for this model, and fails at every call without: give a "
+        "name that it knows, an OpenAILike with its metadata, a LiteLLM string or a table as in [[models]]"
+    ) from cause
+
+
+def shared_prompt(pool: Mapping[str, Candidate]) -> str | None:
+    """Return the system prompt that all candidates have: LlamaIndex puts in the one of the LLM that it is given.
+
+    Raises:
+        ConfigurationError: they differ.
+    """
+    prompts = {candidate.given.system_prompt for candidate in pool.values()}
+    if len(prompts) > 1:
+        raise ConfigurationError(
+            "candidates have different system prompts, and LlamaIndex would use none of them: give `system_prompt` to "
+            "the RoutedLLM"
+        )
+    return next(iter(prompts), None)
 
 
 def facts_of(candidate: Candidate) -> dict[str, Any]:
@@ -136,9 +154,9 @@ def window_of(candidate: Candidate) -> int | None:
     return None if made_up else metadata.context_window
 
 
-def _capabilities(candidate: Candidate) -> Capabilities | None:
+def _capabilities(candidate: Candidate) -> Capabilities:
     """Return whether a model calls tools, where that can be trusted: LiteLLM says no of what it does not know."""
     metadata = candidate.metadata
     if metadata is None or (candidate.vendor == "litellm" and not metadata.is_function_calling_model):
-        return None
+        return Capabilities()
     return Capabilities(tools=metadata.is_function_calling_model)

@@ -40,8 +40,12 @@ def private_copy(model: LLM, timeout_s: float, settings: Mapping[str, Any]) -> L
         update["timeout"] = timeout_s
     if "max_retries" in fields:
         update["max_retries"] = 0
+    if "reuse_client" in fields:  # its clients per call would retry, and nobody would close their streams
+        update["reuse_client"] = True
     if (more := _request_settings(model)) is not None:
         update["additional_kwargs"] = more
+    if model.system_prompt:  # the routed LLM's own is put before every conversation, and this one would be said twice
+        update["system_prompt"] = None
     copy = model.model_copy(update=update)
     for name, maker in _MAKERS.items():
         client = getattr(model, name, None)
@@ -71,8 +75,8 @@ def _request_settings(model: LLM) -> dict[str, Any] | None:
     vendor = vendor_of(model)
     if vendor in ("openai", "openai_like", "azure_openai"):  # streams would have no usage
         return {"stream_options": {"include_usage": True}, **given}
-    if vendor == "litellm":  # it retries beneath the integration, too
-        return {**given, "max_retries": 0, "num_retries": 0}
+    if vendor == "litellm":  # it retries beneath the integration, too, which says `max_retries` already
+        return {**given, "num_retries": 0}
     return None
 
 

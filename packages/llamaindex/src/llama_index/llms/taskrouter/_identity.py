@@ -6,6 +6,7 @@ Order, strongest first: the keyword argument `taskrouter` of a call, `instrument
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from importlib import import_module
@@ -39,13 +40,11 @@ _TASKS = {
     "SummaryExtractor": "summarization",
     "KeywordExtractor": "extraction",
     "TitleExtractor": "extraction",
-    "FaithfulnessEvaluator": "verification",
-    "RelevancyEvaluator": "verification",
-    "CorrectnessEvaluator": "verification",
 }
 """End of a component's class name -> what it asks a model for."""
-_PASSING_ON = ("__call__",)
-"""Methods of helpers (programs, ...) that stand between a component and its call."""
+_PASSING_ON = re.compile(r"\.__call__$|^run_jobs(\.|$)")
+"""Helpers (programs, workers, ...) that stand between a component and its call."""
+_HIDDEN = re.compile(r"\._(?!_)")
 
 
 class Placed(NamedTuple):
@@ -88,7 +87,7 @@ def identify(call: Mapping[str, Any] | None, declared: Mapping[str, Any], own: t
 
 def _component(chain: Chain) -> str | None:
     """Return the component that makes the call: the innermost, by the outermost of its own methods."""
-    names = [name for name in chain.names if not name.endswith(_PASSING_ON)]
+    names = [name for name in chain.names if not _PASSING_ON.search(name)]
     if not names:
         return None
     cls = names[0].partition(".")[0]
@@ -104,11 +103,11 @@ def _leading(names: Iterable[str], beginning: str) -> Iterable[str]:
 
 def _plain(name: str) -> str:
     """Return a component's name without the underscore of the method that does the work (`Selector._select`)."""
-    return name.replace("._", ".")
+    return _HIDDEN.sub(".", name)
 
 
 def _names(names: Iterable[str]) -> Iterable[str]:
-    return dict.fromkeys(_plain(name) for name in names)
+    return dict.fromkeys(_plain(name) for name in names if not _PASSING_ON.search(name))
 
 
 def _labels(tags: Mapping[str, Any]) -> Iterable[str]:

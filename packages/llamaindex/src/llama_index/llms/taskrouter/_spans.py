@@ -146,6 +146,11 @@ def _put(kept: OrderedDict[str, Any], key: str, value: Any) -> None:
         kept.popitem(last=False)
 
 
+def spare(error: BaseException) -> None:
+    """Let no step be blamed for an exception."""
+    _seen_to(error)
+
+
 def _seen_to(error: BaseException) -> bool:
     """Tell whether an exception was here before, and remember that it was."""
     known = getattr(error, _SEEN_TO, False)

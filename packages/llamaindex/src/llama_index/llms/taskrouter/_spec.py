@@ -19,9 +19,13 @@ from taskrouter import ConfigurationError, ModelCard, RouterConfig
 from taskrouter.config import PolicyConfig
 
 _SECRET = re.compile(
-    r"(^|_)(api_)?(key|token|secret|password|credentials?|authorization)($|_)|headers$|^cookies?$", re.IGNORECASE
+    r"(^|_)(api)?(keys?|token|secrets?|password|passphrase|credentials?|auth|authorization|bearer|headers|cookies?)($|_)",
+    re.IGNORECASE,
 )
-_NO_SECRET = re.compile(r"(^|_)(max|num|top|min|input|output)_|tokens$|tokenizer|key_path$|logprobs", re.IGNORECASE)
+_NO_SECRET = re.compile(r"(^|_)(max|num|min)_\w*token|key_path$|prompt_cache_key$", re.IGNORECASE)
+_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
+_SECRET_VALUE = re.compile(r"(Bearer|Basic) |sk-")
+_USER_IN_URL = re.compile(r"(?<=://)[^/@\s]*@")
 _OWN_NAMESPACE = "llama_index.llms."
 _CLIENTS = ("_client", "_aclient")
 
@@ -115,27 +119,38 @@ def _fields(llm: LLM) -> dict[str, Any]:
 
 def _of_client(llm: LLM, name: str) -> Any:
     """Return an argument that a class only hands on to its SDK's client, such as Anthropic's key."""
-    if not _SECRET.search(name) or name.endswith("headers"):
+    if not _is_secret(name) or name.endswith("headers"):
         return None
     clients = (getattr(llm, place, None) for place in _CLIENTS)
     return next((value for client in clients if isinstance(value := getattr(client, name, None), str)), None)
 
 
 def _is_secret(name: str) -> bool:
-    return bool(_SECRET.search(name)) and not _NO_SECRET.search(name)
+    words = _WORDS.sub("_", name)  # also of `X-Api-Key` and `accessToken`
+    return bool(_SECRET.search(words)) and not _NO_SECRET.search(words)
 
 
-def _open(name: str, value: Any) -> Any:
-    """Return a value without its secrets; None: it is one."""
+def _open(name: str, value: Any, *, within: bool = False) -> Any:
+    """Return a value without its secrets; None: it is one.
+
+    Args:
+        name: its name.
+        value: it.
+        within: whether all around it is secret, as in headers.
+    """
+    secret = within or _is_secret(name)
     if isinstance(value, Mapping):
-        return {str(key): kept for key, inner in value.items() if (kept := _open(str(key), inner)) is not None}
+        kept = ((str(key), _open(str(key), inner, within=secret)) for key, inner in value.items())
+        return {key: inner for key, inner in kept if inner is not None}
     if isinstance(value, list | tuple):
-        return [kept for inner in value if (kept := _open(name, inner)) is not None]
-    if _is_secret(name):
-        text = getattr(value, "get_secret_value", lambda: value)()
+        return [kept for inner in value if (kept := _open(name, inner, within=secret)) is not None]
+    text = getattr(value, "get_secret_value", lambda: value)()
+    if secret or text is not value or (isinstance(text, str) and _SECRET_VALUE.match(text)):
         variable = next((n for n, v in os.environ.items() if v and v == text and _is_secret(n)), None)
         return None if variable is None else {"env": variable}
-    return value if isinstance(value, str | int | float | bool) else getattr(value, "value", None)
+    if isinstance(value, str):
+        return _USER_IN_URL.sub("", value)
+    return value if isinstance(value, int | float | bool) else getattr(value, "value", None)
 
 
 def _closed(value: Any, where: str) -> Any:

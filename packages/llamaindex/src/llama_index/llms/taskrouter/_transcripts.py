@@ -99,6 +99,8 @@ def _is_plain(message: ChatMessage) -> bool:
     """Whether there is nothing but text, which every model may see: the quick way out of most calls."""
     if message.role in _RESULTS or message.additional_kwargs:
         return False
+    if is_answer(message) and not message.content:  # some vendors refuse an empty one
+        return False
     return all(isinstance(block, TextBlock) for block in message.blocks)
 
 

@@ -18,7 +18,7 @@ LITELLM_PROVIDERS = {
     "vertex": "vertex_ai",
 }
 """LlamaIndex's name of an integration -> LiteLLM's of the provider, where they differ."""
-FINISHING = frozenset({"openai", "anthropic", OWN})
+FINISHING = frozenset({"openai", "openai_responses", "anthropic", OWN})
 """Vendors whose streams always say why they ended: one that does not was cut off."""
 LEGACY_CALLS = frozenset({"litellm"})
 """Integrations that read tool calls from `additional_kwargs` alone, and refuse a `ToolCallBlock`."""
@@ -31,9 +31,12 @@ LEAVES_MESSAGES = frozenset({"openai", "litellm", OWN})
 
 
 def vendor_of(model: LLM) -> str:
-    """Return whose integration a model is: `openai` for `llama_index.llms.openai`, also for a user's class beneath."""
+    """Return whose integration a model is: `openai` for `llama_index.llms.openai`, also for a user's class beneath.
+
+    Its `OpenAIResponses` speaks another protocol, so it is one of its own.
+    """
     for cls in type(model).__mro__:
         names = cls.__module__.split(".")
         if names[:2] == ["llama_index", "llms"] and len(names) > 2:
-            return names[2]
+            return "openai_responses" if names[2:] == ["openai", "responses"] else names[2]
     return ""

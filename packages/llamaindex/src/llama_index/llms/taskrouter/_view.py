@@ -17,9 +17,13 @@ from taskrouter.outcome import ResponseView, ToolCall, Usage
 
 Response: TypeAlias = ChatResponse | CompletionResponse
 _FINISH = ("finish_reason", "stop_reason", "done_reason")
+_STATUSES = {"completed": "stop", "incomplete": "length"}
+"""What OpenAI's Responses say instead."""
 _INPUT, _OUTPUT = ("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens")
 _CACHED, _BESIDE = "cache_read_input_tokens", ("cache_read_input_tokens", "cache_creation_input_tokens")
 """Anthropic counts what its cache has to do with beside `input_tokens`."""
+_DETAILS = ("prompt_tokens_details", "input_tokens_details")
+"""OpenAI says what of the input was cached."""
 
 
 def whole_view(response: Response) -> ResponseView:
@@ -73,7 +77,7 @@ class ChunkReader:
         if isinstance(chunk, CompletionResponse):
             return ()
         calls = calls_of(chunk.message) if _has_calls(chunk.message) else []
-        begun, self._calls = self._calls, len(calls)
+        begun, self._calls = self._calls, max(self._calls, len(calls))  # some show a call once, and all at the end
         new = [ToolCall(name=c.name, id=c.id, index=i) for i, c in enumerate(calls) if i >= begun]
         if ended and not self._told:
             self._told = True
@@ -102,18 +106,28 @@ def _otherwise(message: ChatMessage) -> str:
 def _facts(response: Response) -> Mapping[str, Any]:
     """Return what is said of an answer, wherever an integration has put it."""
     raw = response.raw
+    if hasattr(whole := getattr(raw, "response", None), "status"):  # the last event of OpenAI's Responses
+        raw = whole
     facts: dict[str, Any] = dict(raw) if isinstance(raw, dict) else {}
     if raw is not None and not facts:
-        facts = {name: getattr(raw, name, None) for name in (*_FINISH, "usage", "usage_metadata", "model", "id")}
+        facts = {
+            name: getattr(raw, name, None) for name in (*_FINISH, "status", "usage", "usage_metadata", "model", "id")
+        }
     message = response.message.additional_kwargs if isinstance(response, ChatResponse) else {}
     for more in (message, response.additional_kwargs):
         facts.update((name, value) for name, value in more.items() if value is not None)
     return facts
 
 
+def usage_of(native: Any) -> Usage | None:
+    """Return the tokens of an SDK's own answer."""
+    return _usage(getattr(native, "usage", None))
+
+
 def _ending(facts: Mapping[str, Any]) -> dict[str, Any]:
     changed = facts.get("delta")  # where Anthropic's events say it; LlamaIndex's completions keep nothing else
     finish = next((said for name in _FINISH if (said := facts.get(name) or getattr(changed, name, None))), None)
+    finish = finish or _STATUSES.get(str(facts.get("status")))
     model, response_id = facts.get("model"), facts.get("id")
     return {
         "finish_reason": str(finish) if finish else None,
@@ -129,13 +143,17 @@ def _usage(counted: Any) -> Usage | None:
     if asked is None and answered is None:
         return None
     beside = sum(_count(counted, (name,)) or 0 for name in _BESIDE)
+    details = next((given for name in _DETAILS if (given := _get(counted, name)) is not None), None)
     return Usage(
         input_tokens=(asked or 0) + beside,
         output_tokens=answered or 0,
-        cached_input_tokens=_count(counted, (_CACHED,)) or 0,
+        cached_input_tokens=_count(counted, (_CACHED,)) or _count(details, ("cached_tokens",)) or 0,
     )
 
 
 def _count(counted: Any, names: Iterable[str]) -> int | None:
-    values = (counted.get(name) if isinstance(counted, Mapping) else getattr(counted, name, None) for name in names)
-    return next((value for value in values if isinstance(value, int)), None)
+    return next((value for name in names if isinstance(value := _get(counted, name), int)), None)
+
+
+def _get(owner: Any, name: str) -> Any:
+    return owner.get(name) if isinstance(owner, Mapping) else getattr(owner, name, None)

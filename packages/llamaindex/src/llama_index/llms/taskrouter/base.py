@@ -26,7 +26,7 @@ from llama_index.core.types import Model
 
 from llama_index.llms.taskrouter import _spec
 from llama_index.llms.taskrouter._calling import Asking, Calls, Predicting
-from llama_index.llms.taskrouter._candidates import Candidate, candidates_of, facts_of
+from llama_index.llms.taskrouter._candidates import Candidate, candidates_of, facts_of, shared_prompt
 from llama_index.llms.taskrouter._core_llm import CoreLLM, selections
 from llama_index.llms.taskrouter._request import Request, conversation
 from taskrouter import ConfigurationError, Router
@@ -39,6 +39,7 @@ _LLM_FIELDS = (
     "callback_manager", "rate_limiter", "system_prompt", "messages_to_prompt", "completion_to_prompt", "output_parser",
     "pydantic_program_mode", "query_wrapper_prompt",
 )  # fmt: skip
+_SHARED = "shared_router"
 _OWN_FIELDS = ("window", "credit", "temperature", "max_tokens", "declared")
 
 
@@ -104,7 +105,8 @@ class RoutedLLM(FunctionCallingLLM):
         for candidate in made.pool.values():
             if isinstance(candidate.model, CoreLLM):
                 candidate.model.pool_model.connect(made.router, candidate.id)
-        fields.setdefault("system_prompt", _shared_prompt(made.pool))
+        if "system_prompt" not in fields:
+            fields["system_prompt"] = shared_prompt(made.pool)
         super().__init__(
             candidates={candidate.id: candidate.spec for candidate in made.pool.values()},
             incumbent=made.router.incumbent,
@@ -338,53 +340,53 @@ class RoutedLLM(FunctionCallingLLM):
     def custom_model_dump(self, handler: Any, info: Any) -> dict[str, Any]:
         """Return what the LLM is made of, in plain values and without secrets.
 
-        A key that also stands in an environment variable is referred to by that name; others are left out.
+        A key that also stands in an environment variable is referred to by that name; others are left out. A shared
+        router is not in it: `from_dict` wants one again.
         """
         own = {name: getattr(self, name) for name in _OWN_FIELDS if name in self.model_fields_set}
-        recipe = self._recipe("to_dict")
+        recipe = self._made_with or {"policy": self.policy, "config": None}
+        config = recipe["config"]
         return {
             "class_name": self.class_name(),
             "candidates": {name: _spec.plain_spec(spec) for name, spec in self.candidates.items()},
             "incumbent": self.incumbent,
             "policy": _spec.plain_policy(recipe["policy"]),
-            "config": _spec.plain_config(recipe["config"]),
+            **({_SHARED: True} if config is None else {"config": _spec.plain_config(config)}),
             "system_prompt": self.system_prompt,
             **own,
         }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any], **kwargs: Any) -> Self:
-        """Make an LLM of what `to_dict` returned.
+        """Make an LLM of what `to_dict` returned; further arguments come first, such as the `router` to share.
 
         Raises:
             ConfigurationError: a class cannot be found, or a variable is not set; the message names it.
         """
         given = {**data, **kwargs}
         given.pop("class_name", None)
+        if given.pop(_SHARED, False) and given.get("router") is None:
+            raise ConfigurationError("the RoutedLLM had a shared router: give `router=` to from_dict, too")
         specs = given.pop("candidates", None) or {}
         candidates = {name: _spec.read_spec(spec, f"candidates[{name!r}]") for name, spec in specs.items()}
         return cls(candidates, **given)
 
     def __reduce__(self) -> tuple[Callable[..., RoutedLLM], tuple[Any, ...]]:
         """Pickle what it was made of. The router is made anew: what it has learned and what is spent stay behind."""
-        recipe = self._recipe("pickle")
+        if self._made_with is None:
+            raise TypeError(
+                "pickle: a RoutedLLM with a shared router stands on what only this process has: write down the "
+                "candidates, and make the LLM anew with the router of the process they come to"
+            )
         fields = {
             name: getattr(self, name) for name in (*_OWN_FIELDS, "system_prompt") if name in self.model_fields_set
         }
         specs = {name: _spec.plain_spec(spec, secrets=True) for name, spec in self.candidates.items()}
-        return _unpickled, (type(self), specs, {**recipe, **fields})
+        return _unpickled, (type(self), specs, {**self._made_with, **fields})
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         """Return a copy with the same candidates and the same router: budgets and breakers are not to be forked."""
         return self.model_copy()
-
-    def _recipe(self, wanted_for: str) -> dict[str, Any]:
-        if self._made_with is None:
-            raise TypeError(
-                f"{wanted_for}: a RoutedLLM with a shared router stands on what only this process has: write down the "
-                "candidates, and make the LLM anew with the router of the process they come to"
-            )
-        return self._made_with
 
 
 def _unpickled(cls: type[RoutedLLM], specs: Mapping[str, Any], arguments: Mapping[str, Any]) -> RoutedLLM:
@@ -401,13 +403,16 @@ def _with_tools(
     tool_required: bool,
     kwargs: Mapping[str, Any],
 ) -> Request:
+    messages = conversation(user_msg, chat_history)
+    if not tools:  # an agent without any: OpenAI's integration would send a null for them
+        return Request.of("chat", messages, {name: said for name, said in kwargs.items() if name != "tool_choice"})
     options = {
         "verbose": verbose,
         "allow_parallel_tool_calls": allow_parallel_tool_calls,
         "tool_required": tool_required,
         **kwargs,
     }
-    return Request.of("chat_with_tools", conversation(user_msg, chat_history), options, tools=tools)
+    return Request.of("chat_with_tools", messages, options, tools=tools)
 
 
 def _completion(prompt: str, formatted: bool, kwargs: Mapping[str, Any]) -> Request:
@@ -415,17 +420,6 @@ def _completion(prompt: str, formatted: bool, kwargs: Mapping[str, Any]) -> Requ
         raise ConfigurationError(f"complete: the prompt is a {type(prompt).__name__}; it must be text")
     asked = [ChatMessage(prompt, role=MessageRole.USER)]
     return Request.of("complete", asked, {"formatted": formatted, **kwargs}, prompt=prompt)
-
-
-def _shared_prompt(pool: Mapping[str, Candidate]) -> str | None:
-    """Return the system prompt that all candidates have: LlamaIndex puts in the one of the LLM that it is given."""
-    prompts = {candidate.given.system_prompt for candidate in pool.values()}
-    if len(prompts) > 1:
-        raise ConfigurationError(
-            "candidates have different system prompts, and LlamaIndex would use none of them: give `system_prompt` to "
-            "the RoutedLLM"
-        )
-    return next(iter(prompts), None)
 
 
 def _metadata(router: Router, pool: Mapping[str, Candidate], window: Window, max_tokens: int | None) -> LLMMetadata:
