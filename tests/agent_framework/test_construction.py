@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import pickle
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -175,3 +176,8 @@ async def test_the_frameworks_own_arguments_reach_its_layers(routed: Routed) -> 
     assert client.additional_properties == {"team": "a"}
     assert client.otel_provider_name == "ours"
     assert isinstance(client, BaseChatClient)
+
+
+def test_pickling_is_refused_with_a_reason(routed: Routed) -> None:
+    with pytest.raises(TypeError, match="a RoutedChatClient cannot be pickled"):
+        pickle.dumps(routed())

@@ -12,7 +12,7 @@ from llama_index.llms.openai import OpenAI
 from tests.standins.brain import GREETING
 
 from llama_index.llms.taskrouter import RoutedLLM
-from taskrouter import ConfigurationError, ModelCard, NoEligibleModelError
+from taskrouter import BudgetExceededError, ConfigurationError, ModelCard, NoEligibleModelError
 
 from .conftest import FACTS, FIRST, SECOND, Bench, ask, lite, said
 
@@ -80,6 +80,7 @@ WRONG: dict[str, tuple[Any, dict[str, Any]]] = {
     r"RoutedLLM has no argument 'temprature'; did you mean 'temperature'": ([MockLLM()], {"temprature": 1}),
     r"RoutedLLM has no argument 'model'": ([MockLLM()], {"model": "gpt-4o"}),
     r"RoutedLLM has no argument 'api_key'": ([MockLLM()], {"api_key": "canary"}),
+    r"declared: unknown key 'agnet'; known keys: ": ([MockLLM()], {"declared": {"agnet": "guide"}}),
     r"candidates is empty": ([], {}),
 }
 
@@ -194,3 +195,13 @@ def test_a_model_that_has_tools_by_name_alone_is_explained(tools: Any) -> None:
     llm = RoutedLLM({"mute": MockLLM()}, config={"models": [{"id": "mute", "capabilities": {"tools": True}}]})
     with pytest.raises(ConfigurationError, match=r"MockLLM has no chat_with_tools: .* `capabilities.tools = false`"):
         llm.chat_with_tools(tools, ChatMessage("Hello"))
+
+
+def test_how_long_its_answers_may_be_is_what_a_budget_sets_aside(bench: Bench) -> None:
+    enough_usd = 0.0002  # for twenty tokens, not for four times the usual answer
+    short = bench.routed(fields={"max_tokens": 20})
+    with short.router.budget(usd=enough_usd):
+        assert short.chat([ChatMessage("Hello")]).message.content
+    usual = bench.routed()
+    with usual.router.budget(usd=enough_usd), pytest.raises(BudgetExceededError):
+        usual.chat([ChatMessage("Hello")])

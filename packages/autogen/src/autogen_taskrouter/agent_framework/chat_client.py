@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from typing import Any, Literal, Self, overload
+from typing import Any, Literal, Never, Self, overload
 
 from agent_framework import (
     Agent,
@@ -274,6 +274,17 @@ class RoutedChatClient(
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return a copy with the same candidates and the same router: budgets and breakers are not to be forked."""
         return copy.copy(self)
+
+    def __copy__(self) -> Self:
+        copied = object.__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        return copied
+
+    def __reduce__(self) -> Never:
+        raise TypeError(
+            "a RoutedChatClient cannot be pickled, as the framework's own clients cannot: make it anew in the process "
+            "that needs it; [state] lets both share budgets and breakers"
+        )
 
     def __repr__(self) -> str:
         return f"RoutedChatClient(candidates={list(self._pool)}, incumbent={self.incumbent!r})"

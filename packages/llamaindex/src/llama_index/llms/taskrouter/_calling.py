@@ -53,7 +53,8 @@ class Calls:
 
     def setup(self, llm: RoutedLLM) -> Setup:
         """Return what a view's calls are decided by."""
-        return Setup(self.router, self.pool, self.authors, self.shapes, llm.declared, llm.policy, type(llm))
+        said = llm.declared, llm.policy, llm.max_tokens
+        return Setup(self.router, self.pool, self.authors, self.shapes, *said, type(llm))
 
     async def for_loop(self, model_id: str) -> LLM:
         """Return a candidate's model as it is to be called in the running event loop."""

@@ -67,9 +67,16 @@ class Request:
             pinned=pinned,
         )
 
-    def step(self, placed: Placed, tools: Sequence[Tool]) -> Step:
-        """Return the step to profile, which offers these tools."""
-        limits = {name: self.options[name] for name in _LENGTH_LIMITS if name in self.options}
+    def step(self, placed: Placed, tools: Sequence[Tool], max_tokens: int | None) -> Step:
+        """Return the step to profile.
+
+        Args:
+            placed: its place in the application.
+            tools: what it offers.
+            max_tokens: how long an answer may be, where the call does not say.
+        """
+        usual = {} if max_tokens is None else {"max_tokens": max_tokens}
+        limits = {name: self.options[name] for name in _LENGTH_LIMITS if name in self.options} or usual
         return Step(
             messages=profiled(self.messages),
             tools=tools,

@@ -28,6 +28,8 @@ class Setup(NamedTuple):
     """What the LLM's view says of its steps."""
     policy: Any
     """The LLM's own policy, where it shares a router."""
+    max_tokens: int | None
+    """The LLM's own, which all candidates were given."""
     own: type
     """The class of the routed LLM."""
 
@@ -52,7 +54,8 @@ class Routing:
         if len(allowed) > 1:
             able = may_continue(request.messages, setup.pool, setup.authors)
             allowed = [name for name in allowed if name in able] or allowed
-        self.step = request.step(placed, request.shown(setup.shapes) if tools is None else tools)
+        offered = request.shown(setup.shapes) if tools is None else tools
+        self.step = request.step(placed, offered, setup.max_tokens)
         self.decision, self.notes = choose(setup.router, self.step, placed.identity, allowed, setup.policy)
         self._setup, self._request = setup, request
 

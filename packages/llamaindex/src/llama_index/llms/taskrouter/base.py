@@ -96,6 +96,7 @@ class RoutedLLM(FunctionCallingLLM):
         **fields: Any,
     ) -> None:
         check_arguments("RoutedLLM", fields, (*_LLM_FIELDS, *_OWN_FIELDS))
+        checked(fields.get("declared") or {}, "declared")
         settings = {name: fields[name] for name in ("temperature", "max_tokens") if fields.get(name) is not None}
         made = parts_of(
             Arguments(candidates, incumbent, policy, router, config, timeout, max_retries),
