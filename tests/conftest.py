@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, settings
 from taskrouter import simulator
 from taskrouter.simulator import RunningServer
 
-AUTHORITY = tempfile.NamedTemporaryFile(mode="w", suffix=".pem", prefix="taskrouter-tests-")  # noqa: SIM115 - to the end
-"""One certificate authority. Nothing here speaks TLS, and tests make thousands of HTTP clients, each of which takes 20 ms
-to read all authorities of the world.
+AUTHORITY = tempfile.NamedTemporaryFile(mode="w", suffix=".pem", prefix="taskrouter-tests-")  # noqa: SIM115 - it stays
+"""One certificate authority. Nothing here speaks TLS, and tests make thousands of HTTP clients, each of which takes
+20 ms to read all authorities of the world.
 """
 BEGINNING, END = Path(certifi.where()).read_text(encoding="utf-8").split("-----END", 1)[0], "-----END CERTIFICATE-----"
 AUTHORITY.write(f"{BEGINNING}{END}\n")
