@@ -13,6 +13,7 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # before anything
 import certifi
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.standins import Vendors, serve
 
 from taskrouter import simulator
 from taskrouter.simulator import RunningServer
@@ -55,3 +56,17 @@ def pool(server: RunningServer) -> list[dict[str, Any]]:
         }
         for name in MODELS
     ]
+
+
+@pytest.fixture(scope="session")
+def running_vendors() -> Iterator[Vendors]:
+    """The stand-ins of both vendors, for the whole run."""
+    with serve() as vendors:
+        yield vendors
+
+
+@pytest.fixture
+def vendors(running_vendors: Vendors) -> Iterator[Vendors]:
+    """The stand-ins of both vendors, healthy and without a memory."""
+    yield running_vendors
+    running_vendors.reset()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.adapters.contract import DOORS, STREAMED, SYNC, WHOLE, Bench, Pair, Way, ways
 from tests.adapters.door import Door
-from tests.standins import Vendors, serve
+from tests.standins import Vendors
 
 WAYS: dict[str, Sequence[Way]] = {
     "way": (*WHOLE, *STREAMED),
@@ -35,18 +35,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if idle:
         config.hook.pytest_deselected(items=idle)
         items[:] = [item for item in items if item not in idle]
-
-
-@pytest.fixture(scope="session")
-def running() -> Iterator[Vendors]:
-    with serve() as vendors:
-        yield vendors
-
-
-@pytest.fixture
-def vendors(running: Vendors) -> Iterator[Vendors]:
-    yield running
-    running.reset()
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from tests.adapters.door import Door, Reply, Request, Turn, User, Wire
 from tests.standins import Received, Vendors
+from tests.watcher import Watcher
 
-from taskrouter import Attempt, Decision, Outcome, Router, hookimpl
+from taskrouter import Outcome, Router
 
 Way: TypeAlias = Literal["ask", "stream", "aask", "astream"]
 Pair: TypeAlias = tuple[Wire, Wire]
@@ -38,27 +39,6 @@ ABLE = {"capabilities": {"tools": True, "json_schema": True}, "context_tokens": 
 def ways(door: Door, among: Sequence[Way] = (*WHOLE, *STREAMED)) -> list[Way]:
     """Return the ways that a framework has."""
     return [way for way in among if way not in SYNC or "sync" not in door.lacks]
-
-
-class Watcher:
-    """A plugin that keeps what happened."""
-
-    def __init__(self) -> None:
-        self.decisions: list[Decision] = []
-        self.attempts: list[Attempt] = []
-        self.outcomes: list[Outcome[Any]] = []
-
-    @hookimpl
-    def taskrouter_decided(self, decision: Decision) -> None:
-        self.decisions.append(decision)
-
-    @hookimpl
-    def taskrouter_attempted(self, attempt: Attempt) -> None:
-        self.attempts.append(attempt)
-
-    @hookimpl
-    def taskrouter_completed(self, outcome: Outcome[Any]) -> None:
-        self.outcomes.append(outcome)
 
 
 class Bench:

@@ -16,7 +16,6 @@ from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
 from langchain_taskrouter import RoutedChatModel
-from taskrouter import Outcome, hookimpl
 from taskrouter.simulator import RunningServer
 
 ModelOf = Callable[..., ChatOpenAI]
@@ -49,17 +48,6 @@ class Runs(BaseCallbackHandler):
 
     def on_llm_error(self, error: BaseException, **kwargs: Any) -> None:
         self.failed.append(error)
-
-
-class Watcher:
-    """A plugin that keeps every outcome."""
-
-    def __init__(self) -> None:
-        self.outcomes: list[Outcome[Any]] = []
-
-    @hookimpl
-    def taskrouter_completed(self, outcome: Outcome[Any]) -> None:
-        self.outcomes.append(outcome)
 
 
 @pytest.fixture

@@ -19,13 +19,14 @@ from langchain_core.runnables import RunnableLambda
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
+from tests.watcher import Watcher
 
 from langchain_taskrouter import RoutedChatModel
 from langchain_taskrouter._runs import RUNS
 from taskrouter import BudgetExceededError, Router
 from taskrouter.simulator import RunningServer
 
-from .conftest import FAST, PRICES, QUESTION, ModelOf, Routed, Watcher
+from .conftest import FAST, PRICES, QUESTION, ModelOf, Routed
 
 POOL = [{"id": name, **PRICES} for name in ("first", "second")]
 

@@ -9,10 +9,11 @@ from langchain.agents import create_agent
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from opentelemetry.sdk.trace import TracerProvider
+from tests.watcher import Watcher
 
 from taskrouter import ConfigurationError, Router, StepContext
 
-from .conftest import PRICES, QUESTION, Routed, Watcher
+from .conftest import PRICES, QUESTION, Routed
 
 ALL = ["invoke", "ainvoke", "stream", "astream"]
 

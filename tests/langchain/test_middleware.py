@@ -12,13 +12,14 @@ from langchain_core import exceptions as lc
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.memory import InMemorySaver
+from tests.watcher import Watcher
 
 from langchain_taskrouter import RoutedChatModel, RoutingMiddleware
 from taskrouter import AllAttemptsFailedError, BudgetExceededError, ConfigurationError, NoEligibleModelError, Router
 from taskrouter.errors import StreamBroken
 from taskrouter.simulator import RunningServer
 
-from .conftest import FAST, PRICES, ModelOf, Runs, Watcher
+from .conftest import FAST, PRICES, ModelOf, Runs
 
 Agent = Callable[..., Any]
 ASKED: Any = {"messages": [("user", "What is the weather in Oslo?")]}

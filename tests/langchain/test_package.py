@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from tests.watcher import Watcher
 
 import langchain_taskrouter
 from langchain_taskrouter.demo import first_step, search_tool
@@ -16,8 +17,6 @@ from taskrouter import Router
 from taskrouter.plugins import load_plugins, offered
 from taskrouter.ports import DemoStage
 from taskrouter.simulator import RunningServer
-
-from .conftest import Watcher
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "langgraph_agent.py"
 

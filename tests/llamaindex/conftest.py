@@ -18,10 +18,11 @@ from llama_index.llms.openai import OpenAI
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from tests.standins import Received, Vendors, serve
+from tests.standins import Received, Vendors
+from tests.watcher import Watcher
 
 from llama_index.llms.taskrouter import RoutedLLM
-from taskrouter import Attempt, Decision, Outcome, Router, hookimpl
+from taskrouter import Outcome, Router
 
 FIRST, SECOND, CLAUDE = "gpt-4.1-mini", "gpt-4o-mini", "claude-haiku-4-5"
 """The models' names, as the stand-ins see them."""
@@ -37,27 +38,6 @@ AGENTS = pytest.mark.filterwarnings(r"ignore:The `__fields:DeprecationWarning", 
 """An agent of LlamaIndex looks at all attributes of itself, pydantic's and its own deprecated ones among them."""
 WAYS = ("chat", "achat", "stream_chat", "astream_chat")
 COMPLETIONS = ("complete", "acomplete", "stream_complete", "astream_complete")
-
-
-class Watcher:
-    """A plugin that keeps what happened."""
-
-    def __init__(self) -> None:
-        self.decisions: list[Decision] = []
-        self.attempts: list[Attempt] = []
-        self.outcomes: list[Outcome[Any]] = []
-
-    @hookimpl
-    def taskrouter_decided(self, decision: Decision) -> None:
-        self.decisions.append(decision)
-
-    @hookimpl
-    def taskrouter_attempted(self, attempt: Attempt) -> None:
-        self.attempts.append(attempt)
-
-    @hookimpl
-    def taskrouter_completed(self, outcome: Outcome[Any]) -> None:
-        self.outcomes.append(outcome)
 
 
 class Bench:
@@ -119,18 +99,6 @@ class Bench:
     def context(self) -> Any:
         """Which step the last decision was about."""
         return self.watcher.decisions[-1].context
-
-
-@pytest.fixture(scope="session")
-def running() -> Iterator[Vendors]:
-    with serve() as vendors:
-        yield vendors
-
-
-@pytest.fixture
-def vendors(running: Vendors) -> Iterator[Vendors]:
-    yield running
-    running.reset()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import anthropic
 import httpx
 import openai
 import pytest
-from tests.standins import Vendors, serve
+from tests.standins import Vendors
 from tests.standins.brain import GREETING
 
 from taskrouter.adapters import (
@@ -32,18 +32,6 @@ MODELS = {"openai": "gpt-4.1-mini", "anthropic": "claude-haiku-4-5"}
 ASKED: Any = [{"role": "user", "content": "Hello"}]
 PATIENCE_S = 10
 CLIENTS = [openai.OpenAI, openai.AsyncOpenAI, anthropic.Anthropic, anthropic.AsyncAnthropic]
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Vendors]:
-    with serve() as vendors:
-        yield vendors
-
-
-@pytest.fixture
-def vendors(running: Vendors) -> Iterator[Vendors]:
-    yield running
-    running.reset()
 
 
 def client_of(vendors: Vendors, sdk: str, *, asynchronous: bool = False, **options: Any) -> Any:
