@@ -11,8 +11,10 @@ from agent_framework import (
     Agent,
     AgentSession,
     ChatContext,
+    Content,
     FunctionInvocationContext,
     FunctionTool,
+    Message,
     chat_middleware,
     function_middleware,
     tool,
@@ -231,6 +233,20 @@ async def test_a_tool_that_fails_counts_against_the_step_that_called_it(
     await run(Agent(client, tools=[get_weather]), way)
     expected = [(watcher.outcomes[0].decision_id, 0.0, "tool_error")] if credit else []
     assert marks.given == expected
+
+
+@pytest.mark.parametrize(("exception", "counts"), [("ValueError", True), ("FunctionInvocationLimit", False)])
+async def test_a_tool_that_the_framework_has_not_run_counts_against_nobody(
+    routed: Routed, weather: FunctionTool, monkeypatch: pytest.MonkeyPatch, exception: str, *, counts: bool
+) -> None:
+    client = routed(function_invocation_configuration={"enabled": False})
+    marks = Marks(client, monkeypatch)
+    question = Message("user", [QUESTION])
+    answer = await client.get_response([question], options={"tools": [weather]})
+    (call,) = answer.messages[0].contents
+    failed = Content.from_function_result(str(call.call_id), result="Error", exception=exception)
+    await client.get_response([question, *answer.messages, Message("tool", [failed])], options={"tools": [weather]})
+    assert len(marks.given) == counts
 
 
 # --- middleware -----------------------------------------------------------------------------------------------------

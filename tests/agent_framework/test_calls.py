@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from agent_framework import ChatContext, ChatResponse, Content, Message
+from agent_framework import ChatContext, ChatResponse, Content, Message, MiddlewareFailure
 from agent_framework.exceptions import (
     ChatClientContentFilterException,
     ChatClientException,
@@ -30,6 +30,7 @@ from taskrouter import (
     ConfigurationError,
     NoEligibleModelError,
     ResponseView,
+    TaskRouterError,
 )
 from taskrouter import errors as e
 
@@ -145,11 +146,31 @@ async def test_a_view_declares_for_all_its_calls(routed: Routed, watcher: Watche
         ({"task": "poetry slam"}, "unknown task type 'poetry slam'"),
         ({"dry_run": "yes"}, "dry_run is a str"),
         ("planning", "it must be a mapping"),
+        ([], "it must be a mapping"),
     ],
 )
 async def test_a_wrong_declaration_is_refused(routed: Routed, vendors: Vendors, declared: Any, says: str) -> None:
     with pytest.raises(ConfigurationError, match=says):
         await routed().get_response(said("Hello"), client_kwargs={"taskrouter": declared})
+    assert asked(vendors) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"messages": [{"role": "user", "content": "secret"}]}, r"messages\[0\] is a dict; it must be a Message"),
+        ({"options": ["secret"]}, "options is a list; it must be a mapping"),
+        ({"options": {"instructions": ["secret", 3]}}, r"options\['instructions'\] is neither text nor a list"),
+        ({"client_kwargs": "secret"}, "client_kwargs is a str; it must be a mapping"),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_argument_of_the_wrong_kind_is_told_at_once(
+    routed: Routed, vendors: Vendors, arguments: Any, says: str, *, stream: bool
+) -> None:
+    with pytest.raises(TaskRouterError, match=says) as told:
+        await routed().get_response(**{"messages": said("Hello"), "stream": stream, **arguments})
+    assert "secret" not in str(told.value)
     assert asked(vendors) == []
 
 
@@ -208,6 +229,61 @@ async def test_a_candidates_middleware_may_answer_in_its_place(
     assert (answer.text, account(answer)["model"]) == ("from the shelf", "chat")
     assert kept.additional_properties == {}
     assert asked(vendors) == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_candidates_middleware_may_end_the_run(
+    routed: Routed, clients: Clients, vendors: Vendors, *, stream: bool
+) -> None:
+    """`MiddlewareFailure` is the framework's way to fail closed: no other model gets round it."""
+
+    async def forbidding(context: ChatContext, call_next: Next) -> None:
+        raise MiddlewareFailure("not this") from KeyError("reason")
+
+    clients["chat"].chat_middleware = [forbidding]  # type: ignore[attr-defined] # as above
+    client = routed()
+    answer: Any = client.get_response(said("Hello"), stream=stream)  # type: ignore[call-overload] # both
+    with pytest.raises(MiddlewareFailure, match="not this") as raised:
+        await (answer.get_final_response() if stream else answer)
+    assert isinstance(raised.value.__cause__, KeyError)
+    assert asked(vendors) == []
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ChatClientInvalidAuthException,
+        ChatClientInvalidRequestException,
+        ChatClientContentFilterException,
+        ChatClientInvalidResponseException,
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_a_client_raises_of_its_own_accord_keeps_its_kind(
+    clients: Clients, kind: type[ChatClientException], *, stream: bool
+) -> None:
+    async def refusing(context: ChatContext, call_next: Next) -> None:
+        raise kind("secret")
+
+    clients["chat"].chat_middleware = [refusing]  # type: ignore[attr-defined] # as above
+    client = RoutedChatClient({"chat": clients["chat"]})
+    answer: Any = client.get_response(said("Hello"), stream=stream)  # type: ignore[call-overload] # both
+    with pytest.raises(kind) as raised:
+        await (answer.get_final_response() if stream else answer)
+    assert isinstance(raised.value.__cause__, AllAttemptsFailedError)
+    assert "secret" not in str(raised.value)
+
+
+async def test_another_failure_of_a_candidates_middleware_is_a_failed_attempt(
+    routed: Routed, clients: Clients, vendors: Vendors
+) -> None:
+    async def failing(context: ChatContext, call_next: Next) -> None:
+        raise ValueError
+
+    clients["chat"].chat_middleware = [failing]  # type: ignore[attr-defined] # as above
+    answer = await routed().get_response(said("Hello"))
+    assert account(answer)["model"] == "storing"
+    assert asked(vendors) == [STORING]
 
 
 async def test_messages_and_options_of_the_caller_stay_as_they_are(routed: Routed, vendors: Vendors) -> None:

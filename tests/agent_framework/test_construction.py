@@ -178,6 +178,15 @@ async def test_the_frameworks_own_arguments_reach_its_layers(routed: Routed) -> 
     assert isinstance(client, BaseChatClient)
 
 
+def test_nothing_is_made_of_what_is_shown(routed: Routed) -> None:
+    """Its ids would be taken for LiteLLM strings."""
+    client = routed()
+    with pytest.raises(TypeError, match="cannot be made from what to_dict"):
+        RoutedChatClient.from_dict(client.to_dict())
+    with pytest.raises(TypeError, match="cannot be made from what to_dict"):
+        RoutedChatClient.from_json(client.to_json())
+
+
 def test_pickling_is_refused_with_a_reason(routed: Routed) -> None:
     with pytest.raises(TypeError, match="a RoutedChatClient cannot be pickled"):
         pickle.dumps(routed())

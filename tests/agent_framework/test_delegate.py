@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,15 +14,17 @@ from agent_framework import (
     ChatResponseUpdate,
     Content,
     FunctionInvocationLayer,
+    FunctionTool,
     Message,
 )
 from agent_framework._middleware import ChatMiddlewarePipeline
 from agent_framework.observability import ChatTelemetryLayer
 from agent_framework_openai import OpenAIChatClient, OpenAIChatCompletionClient
+from tests.standins import Vendors
 
 from autogen_taskrouter.agent_framework import RoutedChatClient, _delegate
 
-from .conftest import Clients, said
+from .conftest import CHAT, Clients, asked, said
 
 CLIENTS = [OpenAIChatClient, OpenAIChatCompletionClient]
 FACTS = {"models": [{"id": "plain", "model": "plain", "capabilities": {"tools": False}}]}
@@ -95,6 +98,69 @@ async def test_a_client_of_a_users_own_is_a_candidate() -> None:
     streamed = await client.get_response(said("Hello"), stream=True).get_final_response()
     assert whole.text == streamed.text == "plain"
     assert whole.model == streamed.model == "plain"
+
+
+class Unhurried(Plain):
+    """Gives its streams from a coroutine, and has no address, both as the framework allows."""
+
+    async def _inner_get_response(self, *, messages: Any, stream: bool, options: Any, **kwargs: Any) -> Any:
+        return self._build_response_stream(self._updates()) if stream else await self._answer()
+
+    def service_url(self) -> Any:
+        return None
+
+
+async def test_a_client_may_give_its_streams_from_a_coroutine_and_have_no_address() -> None:
+    client = RoutedChatClient({"plain": Unhurried()}, config=FACTS)
+    whole = await client.get_response(said("Hello"))
+    streamed = await client.get_response(said("Hello"), stream=True).get_final_response()
+    assert whole.text == streamed.text == "plain"
+
+
+class Counting(OpenAIChatCompletionClient):
+    """A user's class that puts something round every call, such as a limiter or a cache."""
+
+    calls = 0
+
+    def get_response(self, messages: Any, **more: Any) -> Any:
+        type(self).calls += 1
+        return super().get_response(messages, **more)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_users_own_get_response_is_called_and_tools_run_once(
+    vendors: Vendors, weather: FunctionTool, *, stream: bool
+) -> None:
+    given = Counting(model=CHAT, base_url=vendors.openai_url, api_key="any")
+    client = RoutedChatClient({"chat": given})
+    before = Counting.calls
+    options: Any = {"tools": [weather]}
+    question = said("What is the weather in Oslo?")
+    if stream:
+        answer = await client.get_response(question, stream=True, options=options).get_final_response()
+    else:
+        answer = await client.get_response(question, options=options)
+    assert answer.text.startswith("The tool says: sunny")
+    assert Counting.calls - before == 2
+    assert asked(vendors) == [CHAT, CHAT]
+    assert given.function_invocation_configuration["enabled"]
+
+
+class Shelf(OpenAIChatCompletionClient):
+    """A user's class whose streams do not say why they ended."""
+
+    def _inner_get_response(self, *, messages: Any, options: Any, stream: bool = False, **more: Any) -> Any:
+        async def updates() -> AsyncIterator[ChatResponseUpdate]:
+            yield ChatResponseUpdate(contents=[Content.from_text("kept")], role="assistant")
+
+        assert stream
+        return self._build_response_stream(updates())
+
+
+async def test_streams_of_a_users_own_need_not_say_why_they_ended(vendors: Vendors) -> None:
+    given = Shelf(model=CHAT, base_url=vendors.openai_url, api_key="any")
+    answer = await RoutedChatClient({"chat": given}).get_response(said("Hello"), stream=True).get_final_response()
+    assert answer.text == "kept"
 
 
 async def test_a_candidates_compaction_holds_for_its_own_calls() -> None:

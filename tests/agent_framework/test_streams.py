@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from agent_framework import ChatContext, ChatResponse, ChatResponseUpdate, Message
+from agent_framework import ChatContext, ChatResponse, ChatResponseUpdate, Content, Message, ResponseStream
 from agent_framework.exceptions import ChatClientException
 from pydantic import BaseModel
 from tests.standins import Vendors
@@ -156,6 +156,42 @@ async def test_a_middleware_that_leaves_no_stream_is_a_failed_attempt(routed: Ro
     _, streamed = await read(routed())
     whole = await routed().get_response(said("Hello"))
     assert account(streamed)["model"] == account(whole)["model"] == "storing"
+
+
+async def test_a_stream_of_a_middlewares_own_need_not_say_why_it_ended(clients: Clients) -> None:
+    async def updates() -> AsyncIterator[ChatResponseUpdate]:
+        yield ChatResponseUpdate(contents=[Content.from_text("from the shelf")], role="assistant")
+
+    async def answering(context: ChatContext, call_next: Callable[[], Awaitable[None]]) -> None:
+        context.result = ResponseStream(updates(), finalizer=ChatResponse.from_updates)
+
+    clients["chat"].chat_middleware = [answering]  # type: ignore[attr-defined] # as above
+    client = RoutedChatClient({"chat": clients["chat"]})
+    _, answer = await read(client)
+    assert (answer.text, answer.finish_reason) == ("from the shelf", "stop")
+
+
+async def test_a_stream_that_is_cut_is_broken_beneath_a_middleware_too(clients: Clients, vendors: Vendors) -> None:
+    async def passing(context: ChatContext, call_next: Callable[[], Awaitable[None]]) -> None:
+        await call_next()
+
+    clients["chat"].chat_middleware = [passing]  # type: ignore[attr-defined] # as above
+    vendors.fail(CHAT, "stops")
+    with pytest.raises(ChatClientException) as raised:
+        await read(RoutedChatClient({"chat": clients["chat"]}))
+    assert isinstance(raised.value.__cause__, StreamBroken)
+
+
+async def test_a_candidates_middleware_is_shown_the_whole_of_its_stream(routed: Routed, clients: Clients) -> None:
+    seen: list[str] = []
+
+    async def watching(context: ChatContext, call_next: Callable[[], Awaitable[None]]) -> None:
+        context.stream_result_hooks.append(lambda response: seen.append(response.text))
+        await call_next()
+
+    clients["chat"].chat_middleware = [watching]  # type: ignore[attr-defined] # as above
+    await read(routed())
+    assert seen == [GREETING]
 
 
 async def test_the_client_that_answered_puts_its_updates_together(

@@ -82,6 +82,9 @@ def test_anthropics_cached_tokens_are_part_of_the_input() -> None:
     }
     seen = response_view(response(Content.from_text("Hi"), usage_details=counted))
     assert seen.usage == Usage(input_tokens=45, output_tokens=2, cached_input_tokens=30)
+    del counted["cache_read_input_token_count"]  # as older clients have it
+    seen = response_view(response(Content.from_text("Hi"), usage_details=counted))
+    assert seen.usage == Usage(input_tokens=45, output_tokens=2, cached_input_tokens=30)
 
 
 def test_token_counts_of_a_stream_are_added_or_replaced_as_they_say() -> None:
@@ -161,9 +164,9 @@ def test_results_are_shown_as_text() -> None:
 
 
 def test_tools_of_the_application_are_shown_and_no_others() -> None:
-    own = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
-    flat = {"type": "function", "name": "look"}
-    assert function_tools([own, flat, {"type": "web_search"}, object()]) == [own]
+    own: Any = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+    flat = {"type": "function", **own["function"]}
+    assert function_tools([own, flat, {"type": "web_search"}, object()]) == [own, own]
 
 
 def test_messages_are_shown_in_the_chat_completions_shape() -> None:

@@ -10,7 +10,7 @@ from agent_framework import BaseChatClient, FunctionInvocationLayer
 
 from autogen_taskrouter.agent_framework._clients import private_copy
 from autogen_taskrouter.agent_framework._core_client import CoreClient
-from autogen_taskrouter.agent_framework._delegate import own_middleware
+from autogen_taskrouter.agent_framework._delegate import has_own_answers, own_middleware
 from taskrouter import Capabilities, ConfigurationError, ModelCard
 from taskrouter.adapters import Arguments, Candidates, Parts, PoolModel, model_config, parts_of, read_candidates
 from taskrouter.catalog import Catalog
@@ -29,6 +29,8 @@ _LITELLM_PROVIDERS = {
     "mistral_ai": "mistral",
 }
 """The framework's name of a provider (`OTEL_PROVIDER_NAME`) -> LiteLLM's, where they differ."""
+_FINISHING = frozenset({"openai", "anthropic"})
+"""Vendors whose streams always say why they ended."""
 _NAMES = ("model", "model_id", "deployment_name")
 """Where clients hold their model's name."""
 
@@ -51,6 +53,11 @@ class Candidate:
     def stores(self) -> bool:
         """Whether its provider keeps conversations unless it is told not to."""
         return self.given.STORES_BY_DEFAULT
+
+    @property
+    def finishes(self) -> bool:
+        """Whether its streams always say why they ended: one that does not was cut off."""
+        return self.vendor in _FINISHING and not has_own_answers(type(self.given))
 
 
 def parts(given: Arguments) -> Parts[Candidate]:
@@ -149,5 +156,5 @@ def _name_of(client: object) -> str | None:
 
 
 def _address_of(client: BaseChatClient[Any]) -> str | None:
-    address = client.service_url()
-    return address if address.startswith("http") else None
+    address: str | None = client.service_url()  # None where there is none, as the framework's docstring has it
+    return address if address and address.startswith("http") else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from agent_framework import BaseChatClient
+from agent_framework import BaseChatClient, FunctionInvocationLayer
 
 from taskrouter.adapters import LoopClients, has_usual_connections, is_sdk_client, without_retries
 
@@ -19,11 +19,14 @@ _FRAMEWORKS = ("_FeatureUsageAsyncHttpxClient",)
 
 
 def private_copy(client: Client) -> Client:
-    """Return a copy that does not retry, over the same connections; the user's instance stays as it is.
+    """Return a copy that does not retry and runs no tools, over the same connections; the user's instance stays.
 
-    The router retries, and two layers of retries multiply.
+    The router retries, and two layers of retries multiply. Tools run in the routed client's loop.
     """
     private = copy.copy(client)
+    if isinstance(private, FunctionInvocationLayer):
+        given = private.function_invocation_configuration
+        private.function_invocation_configuration = {**given, "enabled": False}
     for name, held in vars(client).items():
         if is_sdk_client(held):
             setattr(private, name, without_retries(held))

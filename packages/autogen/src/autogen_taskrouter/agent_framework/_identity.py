@@ -44,7 +44,7 @@ def identify(kwargs: Mapping[str, Any], declared: Mapping[str, Any]) -> Identity
         ConfigurationError: the call declares something unknown.
     """
     said = dict(declared)
-    if of_call := kwargs.get(KEY):
+    if (of_call := kwargs.get(KEY)) is not None:
         said.update(checked(of_call, f"client_kwargs[{KEY!r}]", (*STEP_KEYS, *CALL_KEYS)))
     around = kwargs.get(SURROUNDINGS) or Surroundings.of(kwargs)
     return identity(said, agent=around.agent, session_id=around.session_id, run_id=around.run_id)

@@ -50,8 +50,9 @@ def function_tools(tools: Iterable[Any]) -> list[Mapping[str, Any]]:
     for tool in tools:
         if isinstance(tool, FunctionTool):
             shown.append(tool.to_json_schema_spec())
-        elif isinstance(tool, Mapping) and tool.get("type") == "function" and isinstance(tool.get("function"), Mapping):
-            shown.append(tool)
+        elif isinstance(tool, Mapping) and tool.get("type") == "function":
+            flat = {name: value for name, value in tool.items() if name != "type"}  # as the Responses API has it
+            shown.append(tool if isinstance(tool.get("function"), Mapping) else {"type": "function", "function": flat})
     return shown
 
 

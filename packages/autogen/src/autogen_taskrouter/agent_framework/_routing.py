@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from agent_framework import ChatResponse, Message
+from agent_framework import ChatResponse, Content, Message
 
 from autogen_taskrouter.agent_framework._candidates import Candidate
 from autogen_taskrouter.agent_framework._history import author_of, note, stored_at, transcript_for
@@ -15,7 +15,7 @@ from autogen_taskrouter.agent_framework._tools import able
 from autogen_taskrouter.agent_framework._view import is_hosted_call
 from taskrouter import Outcome, Router
 from taskrouter.adapters import Author, Authors, Identity, choose, pinned
-from taskrouter.errors import ConfigurationError
+from taskrouter.errors import ConfigurationError, InvalidStepError
 
 Called = tuple[list[Message], dict[str, Any], dict[str, Any]]
 _APPROVED = "function_approval_response"
@@ -31,6 +31,27 @@ class Setup(NamedTuple):
     """What the client's view says of its steps."""
     policy: Any
     """The client's own policy, where it shares a router."""
+
+
+def check_call(messages: Any, options: Any, client_kwargs: Any) -> None:
+    """Say which argument of a call is of the wrong kind: the framework would fail on it somewhere else.
+
+    Raises:
+        InvalidStepError: a message is none.
+        ConfigurationError: the options or the further arguments are no mapping, or the instructions no text.
+    """
+    for name, given in (("options", options), ("client_kwargs", client_kwargs)):
+        if not isinstance(given, Mapping | None):
+            raise ConfigurationError(f"{name} is a {type(given).__name__}; it must be a mapping")
+    instructions = (options or {}).get("instructions") or ()
+    texts = [instructions] if isinstance(instructions, str) else instructions
+    if not isinstance(texts, Sequence) or not all(isinstance(text, str) for text in texts):
+        raise ConfigurationError("options['instructions'] is neither text nor a list of texts")
+    for place, message in enumerate(messages if isinstance(messages, Sequence) else ()):
+        if not isinstance(message, Message | Content | str):
+            raise InvalidStepError(
+                f"messages[{place}] is a {type(message).__name__}; it must be a Message of agent_framework"
+            )
 
 
 class Routing:

@@ -15,6 +15,8 @@ _SILENT = frozenset({"usage", "error", "function_result", "text", "text_reasonin
 _TEXTS = frozenset({"text", "text_reasoning"})
 _BESIDE = ("anthropic.cache_read_input_tokens", "anthropic.cache_creation_input_tokens")
 """Input tokens that Anthropic, unlike the others, counts beside the rest."""
+_CACHED = ("cache_read_input_token_count", "anthropic.cache_read_input_tokens", "prompt/cached_tokens")
+"""Input tokens read from a cache: the framework's name, and what its clients said before there was one."""
 
 
 def response_view(response: ChatResponse[Any]) -> ResponseView:
@@ -151,5 +153,5 @@ def _usage(counted: Mapping[str, Any]) -> Usage:
     return Usage(
         input_tokens=(counted.get("input_token_count") or 0) + beside,
         output_tokens=counted.get("output_token_count") or 0,
-        cached_input_tokens=counted.get("cache_read_input_token_count") or 0,
+        cached_input_tokens=next((count for name in _CACHED if (count := counted.get(name))), 0),
     )

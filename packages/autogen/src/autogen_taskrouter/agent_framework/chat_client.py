@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, MutableMapping, Sequence
 from typing import Any, Literal, Never, Self, overload
 
 from agent_framework import (
@@ -24,17 +24,15 @@ from autogen_taskrouter.agent_framework._answer import annotated, last_update
 from autogen_taskrouter.agent_framework._candidates import parts
 from autogen_taskrouter.agent_framework._clients import loop_clients
 from autogen_taskrouter.agent_framework._credit import read
-from autogen_taskrouter.agent_framework._errors import framework_errors
+from autogen_taskrouter.agent_framework._errors import client_errors, framework_errors, with_client_errors
 from autogen_taskrouter.agent_framework._identity import SURROUNDINGS, Surroundings
-from autogen_taskrouter.agent_framework._routing import Routing, Setup
+from autogen_taskrouter.agent_framework._routing import Routing, Setup, check_call
 from autogen_taskrouter.agent_framework._view import UpdateReader, response_view
 from taskrouter import Outcome, Router
 from taskrouter.adapters import Arguments, Authors, Candidates, ahanging_up, check_arguments, checked, credit_of
 from taskrouter.adapters.construction import ConfigSpec
 from taskrouter.router import PolicySpec
 
-_FINISHING = frozenset({"openai", "anthropic"})
-"""Vendors whose streams always say why they ended: one that does not was cut off."""
 _LAYERS = (
     *("middleware", "function_invocation_configuration", "additional_properties"),
     *("compaction_strategy", "tokenizer", "otel_provider_name"),
@@ -103,7 +101,7 @@ class RoutedChatClient(
         self._authors = Authors()
         self._credit = credit_of(made.router)
         self._clients = loop_clients()
-        self._finishes = all(candidate.vendor in _FINISHING for candidate in made.pool.values())
+        self._finishes = frozenset(name for name, candidate in made.pool.items() if candidate.finishes)
 
     @property
     def candidates(self) -> Mapping[str, Any]:
@@ -175,6 +173,7 @@ class RoutedChatClient(
                 routed (`policy`, `model`, `dry_run`).
             **layers: `middleware`, `compaction_strategy`, `tokenizer`, `function_invocation_kwargs`.
         """
+        check_call(messages, options, client_kwargs)
         given = dict(client_kwargs or {})
         given.setdefault(SURROUNDINGS, Surroundings.of(given))
         above: Any = super().get_response
@@ -199,7 +198,8 @@ class RoutedChatClient(
             candidate = self._pool[model_id]
             client = await self._clients.get(model_id, candidate.client)
             conversation, given, more = routing.arguments(candidate)
-            answer = await _delegate.whole(client, conversation, given, more)
+            with client_errors(model_id):
+                answer = await _delegate.whole(client, conversation, given, more)
             routing.settle(given)
             return answer
 
@@ -239,7 +239,8 @@ class RoutedChatClient(
             conversation, given, more = routing.arguments(candidate)
             reader.begin()
             sent.append(given)
-            return ahanging_up(lambda: _delegate.stream(client, conversation, given, more))
+            updates = _delegate.stream(client, conversation, given, more)
+            return ahanging_up(lambda: with_client_errors(model_id, updates))
 
         with framework_errors():
             opened = self.router.arun_stream(
@@ -270,6 +271,11 @@ class RoutedChatClient(
     def to_dict(self, *, exclude: set[str] | None = None, exclude_none: bool = True) -> dict[str, Any]:
         """Return what may be shown: ids and settings. Candidates hold keys and headers, so they are not in it."""
         return {**super().to_dict(exclude=exclude, exclude_none=exclude_none), "candidates": list(self._pool)}
+
+    @classmethod
+    def from_dict(cls, _: MutableMapping[str, Any], /, **__: Any) -> Never:
+        """Refuse: what `to_dict` shows has no candidates in it."""
+        raise TypeError("a RoutedChatClient cannot be made from what to_dict() shows: make it anew from its candidates")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return a copy with the same candidates and the same router: budgets and breakers are not to be forked."""
