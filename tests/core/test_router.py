@@ -125,10 +125,17 @@ def test_a_model_that_cannot_take_the_step_is_rejected_with_its_reason() -> None
         card("able", capabilities={"tools": True}),
     ]
     decision = Router(models, incumbent="deaf").route(step(tools=[TOOL]))
-    assert decision.model == "able"
-    assert decision.reason == "incumbent_ineligible"
+    assert (decision.model, decision.reason) == ("able", "only_eligible")
     assert {(r.model, r.code) for r in decision.rejected} == {("deaf", "tools"), ("unknown", "tools")}
     assert "capabilities.tools" in next(r.detail for r in decision.rejected if r.model == "unknown")
+    also_able = card("also able", capabilities={"tools": True})
+    several = Router([*models, also_able], incumbent="deaf").route(step(tools=[TOOL]))
+    assert several.reason == "incumbent_ineligible"
+
+
+def test_a_model_that_the_call_names_is_the_only_one() -> None:
+    decision = Router([card("small"), card("large")], incumbent="large").route(step(), use=["small"])
+    assert (decision.model, decision.reason) == ("small", "only_eligible")
 
 
 def test_a_prompt_longer_than_every_window_is_refused_before_any_call() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from taskrouter import Decision, Outcome, Plan, ResponseView, Step, TaskProfile, ToolCall, Usage
@@ -67,7 +67,7 @@ def engine(
     settings: ExecutionConfig | None = None,
     observer: StepObserver | None = None,
     pool: Mapping[str, ModelConfig] | None = None,
-    expects_finish: bool = False,
+    expects_finish: bool | Collection[str] = False,
     unlimited: bool = False,
     access: Access | None = None,
     wallet: Wallet | None = None,

@@ -226,6 +226,14 @@ def test_a_stream_without_a_finish_reason_is_broken_where_the_protocol_has_one()
         Play(engine(expects_finish=True).stream(), [OPEN, text("half"), END])
 
 
+def test_only_the_models_that_say_why_they_end_are_expected_to() -> None:
+    play = Play(engine(expects_finish={"second"}).stream(), [OPEN, text("half"), END])
+    assert play.outcome is not None
+    assert (play.outcome.model, play.outcome.status) == ("first", "ok")
+    with pytest.raises(e.StreamBroken):
+        Play(engine(expects_finish={"first"}).stream(), [OPEN, text("half"), END])
+
+
 def test_tool_call_fragments_are_put_together() -> None:
     def piece(name: str, arguments: str, index: int) -> ResponseView:
         return ResponseView(tool_calls=(ToolCall(name=name, arguments=arguments, index=index),))

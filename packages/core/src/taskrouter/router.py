@@ -10,7 +10,7 @@ import math
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -331,7 +331,7 @@ class Router:
         view: Callable[[C], ResponseView] = chat_completion_view,
         *,
         decision: Decision | None = None,
-        finishes: bool = False,
+        finishes: bool | Collection[str] = False,
     ) -> RoutedStream[C]:
         """Decide, and stream native chunks from your own clients.
 
@@ -343,7 +343,8 @@ class Router:
             open_stream: given a model's id, opens its stream. Switch off your client's own retries.
             view: reads a native chunk; by default one in the chat-completions shape.
             decision: a decision made before with `route`.
-            finishes: whether every stream of these clients ends with a finish reason: then one without was cut off.
+            finishes: whether streams of these clients always end with a finish reason, or the ids of the models whose
+                do: then one without was cut off.
         """
         decision, engine = self._prepare(step, decision, streamed=True, finishes=finishes)
         return RoutedStream(
@@ -361,7 +362,7 @@ class Router:
         view: Callable[[C], ResponseView] = chat_completion_view,
         *,
         decision: Decision | None = None,
-        finishes: bool = False,
+        finishes: bool | Collection[str] = False,
     ) -> RoutedAsyncStream[C]:
         """Do the same without blocking."""
         decision, engine = self._prepare(step, decision, streamed=True, finishes=finishes)
@@ -517,7 +518,7 @@ class Router:
         *,
         streamed: bool = False,
         own: bool = False,
-        finishes: bool = False,
+        finishes: bool | Collection[str] = False,
     ) -> tuple[Decision, Engine]:
         """Make the engine of a step; `own`: the router makes the requests itself, and knows what they ask for."""
         if decision is None:
@@ -537,7 +538,7 @@ class Router:
             observer=self._events.observing(decision, observer),
             rng=self._rng,
             started_s=time.monotonic(),
-            expects_finish=own or finishes,
+            expects_finish=True if own else finishes,
             unlimited=own and not length_limits(step, self._models),
             access=self._health,
             wallet=self._wallet(step, decision),

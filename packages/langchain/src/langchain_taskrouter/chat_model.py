@@ -81,7 +81,7 @@ class RoutedChatModel(BaseChatModel):
     _clients: LoopClients[BaseChatModel] = PrivateAttr(default_factory=loop_clients)
     _credit: Credit = PrivateAttr()
     _speakers: Mapping[str, Speaker] = PrivateAttr()
-    _finishes: bool = PrivateAttr()
+    _finishes: frozenset[str] = PrivateAttr()
     _key: tuple[Any, dict[str, Any]] | None = PrivateAttr(None)
     _made_with: dict[str, Any] | None = PrivateAttr(None)
 
@@ -108,7 +108,7 @@ class RoutedChatModel(BaseChatModel):
         )
         self._pool = made.pool
         self._speakers = speakers_of(made.pool)
-        self._finishes = all(candidate.vendor in _FINISHING for candidate in made.pool.values())
+        self._finishes = frozenset(c.id for c in made.pool.values() if c.vendor in _FINISHING)
         self._credit = credit_of(made.router)
         self._made_with = made.recipe
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass, field
 
 from taskrouter.catalog.card import ModelCard
@@ -32,7 +32,7 @@ class Course:
     settings: ExecutionConfig
     observer: StepObserver
     started_s: float
-    expects_finish: bool
+    expects_finish: bool | Collection[str]
     unlimited: bool
     access: Access
     wallet: Wallet | None
@@ -50,6 +50,11 @@ class Course:
         deadline_at_s = None if self.wallet is None else self.wallet.deadline_at_s
         self.limits = TimeLimits(self.settings, deadline_at_s, self.started_s)
         self.account = Account(self.decision, self.cards, self.observer, self.access, self.wallet)
+
+    def expects_finish_of(self, model: str) -> bool:
+        """Tell whether a stream of a model that ends without a finish reason was cut off."""
+        expected = self.expects_finish
+        return expected if isinstance(expected, bool) else model in expected
 
     def may_go_on(self) -> bool:
         """Tell whether another attempt may begin."""

@@ -8,7 +8,7 @@ every order of failures can be tested without a clock or a network.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from itertools import count
 from typing import Any, TypeAlias
 
@@ -42,8 +42,9 @@ class Engine:
         observer: told of every visit and attempt.
         rng: source of backoff jitter.
         started_s: the driver's clock at the start.
-        expects_finish: whether a stream that ends without a finish reason was cut off. True for providers' own
-            protocols; adapters whose framework may drop the reason leave it off.
+        expects_finish: whether a stream that ends without a finish reason was cut off, or the ids of the models of
+            which that is so. True for providers' own protocols; adapters whose framework may drop the reason leave it
+            off.
         unlimited: whether nobody has asked for a limit to the answer's length, as far as the router can know.
         access: knows which endpoints can be called; without one all can.
         wallet: the budgets that the step draws on; without one there is no limit.
@@ -60,7 +61,7 @@ class Engine:
         observer: StepObserver,
         rng: random.Random,
         started_s: float,
-        expects_finish: bool = False,
+        expects_finish: bool | Collection[str] = False,
         unlimited: bool = False,
         access: Access | None = None,
         wallet: Wallet | None = None,

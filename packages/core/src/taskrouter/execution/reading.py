@@ -131,6 +131,6 @@ class _Reading:
         view = partial.view()
         if not (partial.meaningful or course.gate.is_refusal(view)):
             return EmptyAnswer(model, detail="ended its stream without an answer")
-        if course.expects_finish and partial.finish_reason is None:
+        if course.expects_finish_of(model) and partial.finish_reason is None:
             return BadAnswer(model, detail="ended its stream without a finish reason")
         return None if self.committed else course.fault(self._open, view)

@@ -159,6 +159,8 @@ def _losses(slate: Slate) -> list[float]:
 
 
 def _stay(slate: Slate, reason: str, detail: str) -> Choice:
+    if slate.incumbent is None and len(slate.cards) == 1:
+        return Choice(_losses(slate), "only_eligible", "no other model can take this step, or may")
     if slate.incumbent is None:
         return Choice(
             _losses(slate), "incumbent_ineligible", "the incumbent cannot take this step; the best of the others does"

@@ -49,7 +49,7 @@ class Calls:
         self.shapes = ToolShapes()
         self.authors = Authors()
         self.credit = credit_of(router)
-        self.finishes = all(candidate.vendor in FINISHING for candidate in pool.values())
+        self.finishes = frozenset(name for name, candidate in pool.items() if candidate.vendor in FINISHING)
 
     def setup(self, llm: RoutedLLM) -> Setup:
         """Return what a view's calls are decided by."""
