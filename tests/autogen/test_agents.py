@@ -10,9 +10,10 @@ import pytest
 from autogen_agentchat.agents import AssistantAgent
 from autogen_agentchat.base import TaskResult, Team
 from autogen_agentchat.conditions import MaxMessageTermination
-from autogen_agentchat.messages import ModelClientStreamingChunkEvent, StructuredMessage
-from autogen_agentchat.teams import MagenticOneGroupChat, RoundRobinGroupChat, SelectorGroupChat
+from autogen_agentchat.messages import HandoffMessage, ModelClientStreamingChunkEvent, StructuredMessage
+from autogen_agentchat.teams import MagenticOneGroupChat, RoundRobinGroupChat, SelectorGroupChat, Swarm
 from autogen_core import CancellationToken
+from autogen_core.memory import ListMemory, MemoryContent
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
 from pydantic import BaseModel
@@ -103,6 +104,35 @@ async def test_the_step_that_called_a_tool_in_vain_is_blamed(routed: Routed, mon
     agent = AssistantAgent("helper", client, tools=[break_weather], reflect_on_tool_use=True)
     await agent.run(task=ASK)
     assert [(score, more) for ((_, score), more) in told] == [(0.0, {"source": "tool_error"})]
+
+
+async def test_an_agent_with_a_memory_is_answered_by_a_model_that_takes_it(routed: Routed, vendors: Vendors) -> None:
+    memory = ListMemory()
+    await memory.add(MemoryContent(content="The user likes metric units.", mime_type="text/plain"))
+    agent = AssistantAgent("helper", routed(incumbent=ANTHROPIC), memory=[memory])
+    assert last_text(await agent.run(task="Hello")) == GREETING
+    assert asked(vendors) == [OPENAI]  # memories are a second system message, which Anthropic's client refuses
+
+
+@FIRST
+async def test_a_team_that_was_saved_goes_on_with_another_model(routed: Routed, vendors: Vendors, first: str) -> None:
+    def team(incumbent: str) -> Swarm:
+        client = routed(incumbent=incumbent)
+        agents: Any = [
+            AssistantAgent("alice", client, handoffs=["bob"]),
+            AssistantAgent("bob", client, handoffs=["alice"]),
+        ]
+        return Swarm(agents, termination_condition=MaxMessageTermination(4))
+
+    begun = team(first)
+    result = await begun.run(task="Hand this over to 'bob'")
+    assert any(isinstance(message, HandoffMessage) for message in result.messages)
+    state = json.loads(json.dumps(await begun.save_state()))
+    again = team(ANTHROPIC if first == OPENAI else OPENAI)
+    await again.load_state(state)
+    assert last_text(await again.run(task="And now?"))
+    assert len(set(asked(vendors))) == 2
+    assert all(request.status == 200 for request in vendors.received)
 
 
 async def test_an_agent_is_cancelled_with_its_token(routed: Routed, vendors: Vendors) -> None:

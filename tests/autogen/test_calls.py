@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import traceback
 from typing import Any
 
 import pytest
@@ -12,19 +13,43 @@ from autogen_core.models import CreateResult, SystemMessage, UserMessage
 from autogen_core.tools import FunctionTool
 from autogen_ext.models.cache import ChatCompletionCache
 from autogen_ext.models.replay import ReplayChatCompletionClient
+from pydantic import BaseModel
 from tests.autogen.models import ANTHROPIC, OPENAI, anthropic, info, openai
 from tests.standins import Vendors
 
 from autogen_taskrouter import RoutedChatCompletionClient, RoutedCreateResult
 from taskrouter.errors import (
     AllAttemptsFailedError,
+    BadAnswer,
     BudgetExceededError,
     ConfigurationError,
     LocalFailure,
     NoEligibleModelError,
 )
 
-from .conftest import GREETING, QUESTION, Routed, asked, streamed
+from .conftest import GREETING, QUESTION, Routed, asked, get_weather, streamed
+
+STREAMED = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+
+
+class City(BaseModel):
+    """A city."""
+
+    city: str
+
+
+SCHEMA = City.model_json_schema()
+
+
+async def answer(
+    client: RoutedChatCompletionClient, messages: Any = (QUESTION,), *, stream: bool, **options: Any
+) -> RoutedCreateResult:
+    """Return an answer, or what a stream ends with."""
+    if not stream:
+        return await client.create(messages, **options)
+    result = (await streamed(client, messages, **options))[-1]
+    assert isinstance(result, RoutedCreateResult)
+    return result
 
 
 async def test_an_answer_is_the_candidates_with_an_account_beside_it(routed: Routed) -> None:
@@ -228,6 +253,122 @@ async def test_a_bug_of_a_candidates_client_is_that_candidates_failure(vendors: 
     with pytest.raises(AllAttemptsFailedError) as caught:
         await alone.create([QUESTION])
     assert isinstance(caught.value.exceptions[0].__cause__.__cause__, TypeError)  # type: ignore[union-attr] # there is one
+
+
+def breakers(client: RoutedChatCompletionClient) -> set[str]:
+    return {endpoint.breaker for endpoint in client.router.health()}
+
+
+@STREAMED
+async def test_a_call_that_a_client_does_not_take_does_not_count_against_its_model(
+    routed: Routed, vendors: Vendors, *, stream: bool
+) -> None:
+    client = routed()
+    for _ in range(10):  # more than a breaker bears
+        result = await answer(client, stream=stream, extra_create_args={"top_k": 3})  # OpenAI's client has none
+        assert (result.taskrouter["model"], result.taskrouter["status"]) == (ANTHROPIC, "fallback")
+    assert breakers(client) == {"closed"}
+    assert (await answer(client, stream=stream)).taskrouter["model"] == OPENAI
+
+
+async def test_tools_that_do_not_go_with_a_class_of_answers_close_no_model(
+    routed: Routed, vendors: Vendors, weather: FunctionTool
+) -> None:
+    client = routed()
+    for _ in range(10):
+        with pytest.raises(AllAttemptsFailedError, match="its client does not take such a call") as caught:
+            await client.create([QUESTION], tools=[weather], json_output=City)
+        assert "is not strict" in str(caught.value.exceptions[0].__cause__)
+    assert breakers(client) == {"closed"}
+    assert not vendors.received
+
+
+async def test_an_answer_that_breaks_its_class_is_a_bad_answer_and_is_not_quoted(vendors: Vendors) -> None:
+    client = RoutedChatCompletionClient([openai(vendors)], max_retries=0)
+    question = UserMessage(content="Which 'city' do you like?", source="user")
+    for _ in range(10):
+        vendors.fail(OPENAI, "misshapen")
+        with pytest.raises(AllAttemptsFailedError, match="breaks the response schema") as caught:
+            await client.create([question], json_output=City)
+    assert isinstance(caught.value.exceptions[0], BadAnswer)
+    assert "nobody" not in "".join(traceback.format_exception(caught.value))
+    assert breakers(client) == {"closed"}
+
+
+async def test_a_client_that_cannot_stream_leaves_it_to_another(vendors: Vendors) -> None:
+    class Whole(ReplayChatCompletionClient):
+        async def create_stream(self, *_: Any, **__: Any) -> Any:
+            raise NotImplementedError("streams")
+            yield ""
+
+    client = RoutedChatCompletionClient({"whole": Whole(["one"]), "other": openai(vendors)}, "whole")
+    assert (await streamed(client))[-1].taskrouter["model"] == "other"
+    assert (await client.create([QUESTION])).content == "one"
+
+
+@STREAMED
+async def test_what_is_no_answer_falls_back(vendors: Vendors, *, stream: bool) -> None:
+    class Silent(ReplayChatCompletionClient):
+        async def create(self, *_: Any, **__: Any) -> Any:
+            return None
+
+        async def create_stream(self, *_: Any, **__: Any) -> Any:
+            yield None
+
+    client = RoutedChatCompletionClient({"silent": Silent([]), "good": openai(vendors)}, "silent", max_retries=0)
+    assert (await answer(client, stream=stream)).taskrouter["model"] == "good"
+
+
+@STREAMED
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"messages": "Hello"}, "messages is a str"),
+        ({"messages": QUESTION}, "messages is a UserMessage"),
+        ({"messages": None}, "messages is a NoneType"),
+        ({"messages": [{"role": "user", "content": "Hello"}]}, r"messages\[0\] is a dict"),
+        ({"tools": None}, "tools is a NoneType"),
+        ({"tools": [get_weather]}, r"tools\[0\] is a function"),
+        ({"tool_choice": "get_weather"}, "tool_choice is a str; it must be a tool"),
+        ({"tool_choice": FunctionTool(get_weather, "")}, "'get_weather', which is not among the tools"),
+        ({"json_output": {"type": "object"}}, "json_output is a dict"),
+        ({"json_output": int}, "json_output is a type"),
+        ({"extra_create_args": None}, "extra_create_args is a NoneType"),
+        ({"cancellation_token": "now"}, "cancellation_token is a str"),
+        ({"temperature": 0.5}, "no candidate takes the argument 'temperature'"),
+    ],
+)
+async def test_a_wrong_argument_is_named_and_nothing_is_sent(
+    routed: Routed, vendors: Vendors, given: Any, problem: str, *, stream: bool
+) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        await answer(routed(), stream=stream, **given)
+    assert not vendors.received
+
+
+@STREAMED
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"json_output": City},
+        {"extra_create_args": {"response_format": {"type": "json_object"}}},
+        {"extra_create_args": {"response_format": {"type": "json_schema", "json_schema": {"schema": SCHEMA}}}},
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning")  # AutoGen logs what the SDK has parsed
+async def test_a_form_of_answers_is_not_asked_of_a_client_that_refuses_or_ignores_it(
+    vendors: Vendors, wanted: Any, *, stream: bool
+) -> None:
+    """Anthropic's client raises at a class, whatever its `model_info` says, and leaves a `response_format` out."""
+    able = anthropic(vendors, model_info=info(json_output=False))
+    question = UserMessage(content="Which 'city' do you like? Say it in json: 'Paris'", source="user")
+    client = RoutedChatCompletionClient([able, openai(vendors)], ANTHROPIC)
+    assert (await answer(client, [question], stream=stream, **wanted)).taskrouter["model"] == OPENAI
+    assert asked(vendors) == [OPENAI]
+    alone = RoutedChatCompletionClient([able])
+    assert not alone.model_info["structured_output"]
+    with pytest.raises(NoEligibleModelError, match="_output"):
+        await answer(alone, [question], stream=stream, **wanted)
 
 
 async def test_a_failure_of_our_own_is_no_models_failure(routed: Routed, vendors: Vendors) -> None:

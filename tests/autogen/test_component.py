@@ -12,8 +12,9 @@ from autogen_core import ComponentModel
 from autogen_core.models import ChatCompletionClient, ModelInfo
 from autogen_ext.models.cache import ChatCompletionCache
 from autogen_ext.models.openai import OpenAIChatCompletionClient
+from autogen_ext.models.replay import ReplayChatCompletionClient
 from pydantic import SecretStr, ValidationError
-from tests.autogen.models import ANTHROPIC, OPENAI, anthropic, info, openai
+from tests.autogen.models import ANTHROPIC, OPENAI, anthropic, info, openai, openai_at
 from tests.standins import Vendors
 
 from autogen_taskrouter import RoutedChatCompletionClient
@@ -166,6 +167,39 @@ def test_a_shared_router_within_is_not_written(vendors: Vendors) -> None:
     inner = RoutedChatCompletionClient([openai(vendors)], router=router)
     with pytest.raises(ConfigurationError, match=r"candidates\['inner'\]: .*shared router"):
         RoutedChatCompletionClient({"inner": inner}).dump_component()
+
+
+@pytest.mark.parametrize("name", ["apikey", "accessToken", "X-Auth", "X-Secret", "Ocp-Apim-Subscription-Key"])
+def test_a_key_is_known_by_its_name(vendors: Vendors, name: str) -> None:
+    client = RoutedChatCompletionClient([openai(vendors, default_headers={name: KEY, "x-team": "blue"})])
+    written = client.dump_component().model_dump_json()
+    assert KEY not in written
+    assert "blue" in written
+
+
+def test_a_key_is_known_by_its_scheme(vendors: Vendors) -> None:
+    client = RoutedChatCompletionClient([openai(vendors, default_headers={"x-gateway": f"Bearer {KEY}"})])
+    assert KEY not in client.dump_component().model_dump_json()
+
+
+@pytest.mark.parametrize("address", [f"https://user:{KEY}@house.example/v1", f"https://house.example/v1?api_key={KEY}"])
+def test_an_address_with_a_key_is_not_written(address: str) -> None:
+    for candidate in (openai_at(address), {"model": "house", "base_url": address}):
+        client = RoutedChatCompletionClient({"house": candidate})
+        with pytest.raises(
+            ConfigurationError, match=r"candidates\['house'\]\.base_url is an address with a key"
+        ) as caught:
+            client.dump_component()
+        assert KEY not in str(caught.value)
+
+
+def test_a_client_that_lacks_a_package_to_be_written_down_is_named() -> None:
+    class Lacking(ReplayChatCompletionClient):
+        def _to_config(self) -> Any:
+            raise ImportError("azure")
+
+    with pytest.raises(ConfigurationError, match=r"candidates\['a'\]: a Lacking cannot be dumped"):
+        RoutedChatCompletionClient({"a": Lacking([])}).dump_component()
 
 
 def test_a_password_of_the_state_is_not_written(vendors: Vendors) -> None:

@@ -12,7 +12,9 @@ from typing import Any
 import httpx
 import pytest
 from autogen_core.models import ChatCompletionClient, ModelFamily, RequestUsage, UserMessage
+from autogen_ext.models.openai import BaseOpenAIChatCompletionClient
 from autogen_ext.models.replay import ReplayChatCompletionClient
+from openai import AsyncOpenAI
 from pydantic import BaseModel
 from tests.autogen.models import ANTHROPIC, OPENAI, anthropic, info, openai, openai_at
 from tests.standins import Vendors
@@ -110,8 +112,9 @@ async def test_a_table_is_asked_for_json_as_it_can_be(vendors: Vendors) -> None:
     question = UserMessage(content="What is the 'total' of 12 and 12? Answer in json.", source="user")
     assert isinstance(Sum.model_validate_json(str((await client.create([question], json_output=Sum)).content)), Sum)
     assert (await client.create([question], json_output=True)).content
+    assert (await client.create([question], extra_create_args={"response_format": Sum})).content
     formats = [request.body["response_format"]["type"] for request in vendors.received]
-    assert formats == ["json_schema", "json_object"]
+    assert formats == ["json_schema", "json_object", "json_schema"]
     assert client.model_info["structured_output"]
     inner = client._setup.pool["first"].client
     assert inner.total_usage() == inner.actual_usage() == RequestUsage(prompt_tokens=0, completion_tokens=0)
@@ -130,6 +133,48 @@ async def test_an_http_client_of_the_users_is_left_alone(vendors: Vendors) -> No
         await client.close()
         assert not http.is_closed
     assert asked(vendors) == [OPENAI, OPENAI]
+
+
+async def test_an_sdk_client_of_the_users_keeps_its_connections(vendors: Vendors) -> None:
+    """Proxies and certificates are in them."""
+
+    class Own(BaseOpenAIChatCompletionClient):
+        pass
+
+    sent: list[str] = []
+
+    async def keep(request: httpx.Request) -> None:
+        sent.append(request.url.path)
+
+    async with httpx.AsyncClient(event_hooks={"request": [keep]}) as http:
+        sdk = AsyncOpenAI(api_key="any", base_url=vendors.openai_url, http_client=http)
+        client = RoutedChatCompletionClient([Own(sdk, create_args={"model": OPENAI}, model_info=info())])
+        assert (await client.create([QUESTION])).content == GREETING
+        await client.close()
+        assert not http.is_closed
+    assert sent == ["/v1/chat/completions"]
+
+
+def test_a_key_in_an_address_is_not_in_a_card() -> None:
+    client = RoutedChatCompletionClient({"a": openai_at("http://user:sk-canary@127.0.0.1:9/v1?api_key=sk-canary")})
+    assert client.router.models["a"].base_url == "http://127.0.0.1:9/v1"
+    assert "sk-canary" not in repr(client.router.models)
+
+
+@pytest.mark.parametrize("name", [1, "", None])
+def test_an_id_is_text(vendors: Vendors, name: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"candidates\[.*\]: an id is a text"):
+        RoutedChatCompletionClient({name: openai(vendors)})
+
+
+def test_a_client_that_does_not_describe_its_model_is_named() -> None:
+    class Mute(ReplayChatCompletionClient):
+        @property
+        def model_info(self) -> Any:
+            return None
+
+    with pytest.raises(ConfigurationError, match=r"candidates\['mute'\]: model_info of the Mute is no ModelInfo"):
+        RoutedChatCompletionClient({"mute": Mute([])})
 
 
 def test_several_clients_may_share_a_router(routed: Routed) -> None:
@@ -173,6 +218,27 @@ def test_how_to_write_to_them_is_what_all_take() -> None:
 def test_the_user_may_say_otherwise() -> None:
     told = described(info(), info(vision=False), model_info={"vision": False, "family": "claude"})
     assert (told["vision"], told["family"], told["function_calling"]) == (False, "claude", True)
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ("x", "is a str"),
+        ({"vison": True}, "unknown key"),
+        ({"vision": "no"}, "vision is a str"),
+        ({"family": 4}, "text"),
+    ],
+)
+def test_what_the_user_says_is_checked(said: Any, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"model_info.*{problem}"):
+        described(info(), model_info=said)
+
+
+def test_clients_that_refuse_no_scattered_instructions_are_not_said_to() -> None:
+    """AutoGen's memory puts one at the end; only clients of OpenAI's and Anthropic's kind raise at it."""
+    silent: Any = {key: value for key, value in info().items() if key != "multiple_system_messages"}
+    assert described(silent)["multiple_system_messages"] is True
+    assert described(info(multiple_system_messages=False))["multiple_system_messages"] is False
 
 
 def test_capabilities_are_the_same_and_deprecated(routed: Routed) -> None:

@@ -15,6 +15,7 @@ from tests.standins import Vendors
 
 from autogen_taskrouter import RoutedChatCompletionClient
 from taskrouter import ConfigurationError, StepContext
+from taskrouter.errors import InvalidStepError
 
 from .conftest import QUESTION, Routed, Routers, Watcher, asked, streamed
 
@@ -49,6 +50,13 @@ async def test_a_view_declares_its_agent(client: RoutedChatCompletionClient, wat
     assert planner.router is client.router
     assert planner.total_usage() == client.total_usage()
     assert client.total_usage().prompt_tokens > 0
+
+
+async def test_tags_of_a_view_hold_for_every_call(client: RoutedChatCompletionClient, watcher: Watcher) -> None:
+    view = client.for_agent("planner", tags=(tag for tag in ("slow", "eu")))
+    for _ in range(2):
+        await view.create([QUESTION])
+        assert seen(watcher).tags == {"slow", "eu"}
 
 
 async def test_views_add_up(client: RoutedChatCompletionClient, watcher: Watcher) -> None:
@@ -105,8 +113,11 @@ async def test_a_rule_on_the_agent_decides(routed: Routed, vendors: Vendors) -> 
         ({"tsak": "x"}, "unknown key 'tsak'"),
         ({"task": "x"}, "unknown task type 'x'"),
         ({"policy": "safe"}, "unknown key"),
+        ({"tags": [1]}, "tags holds a int"),
+        ({"tags": "slow"}, "tags is a collection"),
+        ({"index": "first"}, "index is a str"),
     ],
 )
 def test_a_view_with_a_wrong_declaration_is_refused(routed: Routed, said: Any, problem: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"for_agent: {problem}"):
+    with pytest.raises((ConfigurationError, InvalidStepError), match=problem):
         routed().for_agent("planner", **said)

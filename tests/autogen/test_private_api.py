@@ -17,7 +17,7 @@ from autogen_taskrouter._clients import holder, private_copy, sdk_client
 def test_clients_hold_their_sdks_client_where_we_look_for_it() -> None:
     """See `_clients.py`."""
     client = openai_at("http://127.0.0.1:9/v1")
-    assert {"_client", "_create_args", "_raw_config", "_resolved_model"} <= set(vars(client))
+    assert {"_client", "_create_args", "_resolved_model"} <= set(vars(client))
     assert client._create_args["model"] == OPENAI
     assert sdk_client(client) is client._client
     cache = ChatCompletionCache(client)

@@ -106,6 +106,28 @@ async def test_a_result_without_chunks_is_an_answer() -> None:
     assert result.content == "yes"
 
 
+async def test_a_stream_need_not_be_a_generator() -> None:
+    class Chunks:
+        def __init__(self, *chunks: Any) -> None:
+            self._left = list(chunks)
+
+        def __aiter__(self) -> Any:
+            return self
+
+        async def __anext__(self) -> Any:
+            if not self._left:
+                raise StopAsyncIteration
+            return self._left.pop(0)
+
+    class Wrapper(ReplayChatCompletionClient):
+        def create_stream(self, *_: Any, **__: Any) -> Any:
+            usage = RequestUsage(prompt_tokens=3, completion_tokens=1)
+            return Chunks("yes", CreateResult(finish_reason="stop", content="yes", usage=usage, cached=False))
+
+    chunks = await streamed(RoutedChatCompletionClient({"wrapper": Wrapper([])}))
+    assert text_of(chunks) == "yes"
+
+
 async def test_thoughts_are_streamed_as_autogens_client_streams_them(vendors: Vendors) -> None:
     client = RoutedChatCompletionClient([anthropic(vendors, thinking=THINKING)])
     chunks = await streamed(client)

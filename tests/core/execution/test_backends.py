@@ -421,6 +421,20 @@ async def test_litellms_streams_of_another_protocol_end_well() -> None:
         assert (outcome.usage.input_tokens, outcome.usage.output_tokens) == (5, 2)
 
 
+async def test_a_router_that_is_dropped_does_not_disturb_the_calls_of_another(pool: list[dict[str, Any]]) -> None:
+    kept, dropped = (router([{**card, "backend": "litellm"} for card in pool]) for _ in range(2))
+    assert (await dropped.acomplete(STEP)).text
+    stream = kept.astream(STEP)
+    first = await anext(stream)
+    del dropped
+    for _ in range(3):
+        gc.collect()
+        await asyncio.sleep(0)
+    assert texts([first, *[chunk async for chunk in stream]])
+    outcome = await kept.acomplete(STEP)
+    assert [attempt.status for attempt in outcome.attempts] == ["ok"]
+
+
 def test_replay_answers_from_a_recording(tmp_path: Path) -> None:
     recording = tmp_path / "r.jsonl.gz"
     row = {"messages": STEP.messages, "outcomes": {"m": {"score": 1, "answer": "42", "input_tokens": 9}}}

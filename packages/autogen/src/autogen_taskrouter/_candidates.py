@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from autogen_core.models import ChatCompletionClient, ModelFamily
+from autogen_core.models import ChatCompletionClient, ModelFamily, ModelInfo
 
 from autogen_taskrouter._clients import holder, private_copy, sdk_client, settings
 from autogen_taskrouter._core_client import CoreClient
@@ -35,6 +35,8 @@ _PROVIDERS = {
     "AzureAIChatCompletionClient": "azure_ai",
 }
 """LiteLLM's name of the provider that a class of clients calls."""
+_WITHOUT_CLASSES = {"BaseAnthropicChatCompletionClient", "AzureAIChatCompletionClient"}
+"""Clients that raise where an answer is to be of a class, whatever their `model_info` says."""
 _OTHERS_AT_OPENAI = {"gemini-": "gemini", "claude-": "anthropic", "Llama-": "meta_llama"}
 """Beginnings of names for which AutoGen's OpenAI client knows another provider's address."""
 
@@ -49,6 +51,16 @@ class Candidate:
     client: ChatCompletionClient
     """What is called: a copy, or what the user gave where it cannot be copied."""
     kind: Kind
+
+    @property
+    def info(self) -> ModelInfo:
+        """What it can do: what it says of itself, without what its client refuses, or is thought to."""
+        said = self.client.model_info
+        if not _WITHOUT_CLASSES.isdisjoint(_classes(self.client)):
+            return {**said, "structured_output": False}
+        if self.kind == "other" and "multiple_system_messages" not in said:  # those of OpenAI's kind raise then
+            return {**said, "multiple_system_messages": True}
+        return said
 
     @property
     def call_ids(self) -> Any:
@@ -78,7 +90,7 @@ def facts_of(candidate: Candidate) -> dict[str, Any]:
         return {**{name: getattr(card, name) for name in card.model_fields_set}, "id": candidate.id}
     name = _model_name(candidate.client) or candidate.id
     provider = _provider(candidate.client, name)
-    info = candidate.client.model_info
+    info = candidate.info
     facts: dict[str, Any] = {
         "id": candidate.id,
         "model": f"{provider}/{name}" if provider else name,
@@ -101,8 +113,14 @@ def _candidate(key: str | None, spec: CandidateSpec, where: str) -> Candidate:
             "as in [[models]]"
         )
     name = key or _model_name(spec) or type(spec).__name__
-    kinds = (_KINDS[cls.__name__] for cls in type(holder(spec)).__mro__ if cls.__name__ in _KINDS)
+    if not isinstance(spec.model_info, Mapping):
+        raise ConfigurationError(f"{where}: model_info of the {type(spec).__name__} is no ModelInfo; give it one")
+    kinds = (_KINDS[cls] for cls in _classes(spec) if cls in _KINDS)
     return Candidate(name, spec, private_copy(spec), next(kinds, "other"))
+
+
+def _classes(client: ChatCompletionClient) -> list[str]:
+    return [cls.__name__ for cls in type(holder(client)).__mro__]
 
 
 def _model_name(client: ChatCompletionClient) -> str | None:
@@ -111,8 +129,7 @@ def _model_name(client: ChatCompletionClient) -> str | None:
 
 
 def _provider(client: ChatCompletionClient, model: str) -> str | None:
-    classes = (cls.__name__ for cls in type(holder(client)).__mro__)
-    found = next((_PROVIDERS[name] for name in classes if name in _PROVIDERS), None)
+    found = next((_PROVIDERS[name] for name in _classes(client) if name in _PROVIDERS), None)
     if found != "openai":
         return found
     return next((other for start, other in _OTHERS_AT_OPENAI.items() if model.startswith(start)), found)
@@ -120,4 +137,4 @@ def _provider(client: ChatCompletionClient, model: str) -> str | None:
 
 def _address(client: ChatCompletionClient) -> str | None:
     sdk = sdk_client(client)
-    return None if sdk is None else str(sdk.base_url)
+    return None if sdk is None else str(sdk.base_url.copy_with(userinfo=b"", query=None))  # keys may be in these

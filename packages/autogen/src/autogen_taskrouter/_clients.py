@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from autogen_core.models import ChatCompletionClient
 
-from taskrouter.adapters import LoopClients, is_sdk_client, without_retries
+from taskrouter.adapters import LoopClients, has_usual_connections, is_sdk_client, without_retries
 
 T = TypeVar("T")
 
@@ -67,10 +67,8 @@ def settings(client: ChatCompletionClient) -> Mapping[str, Any]:
 
 def _replaceable(client: ChatCompletionClient) -> Any | None:
     """Return the SDK's client, if one can be made after it: an HTTP client of the user's making is left alone."""
-    given = vars(holder(client)).get("_raw_config")
-    if isinstance(given, Mapping) and given.get("http_client") is not None:
-        return None
-    return sdk_client(client)
+    sdk = sdk_client(client)
+    return sdk if has_usual_connections(sdk) else None
 
 
 def _copied(client: T, update: Mapping[str, Any]) -> T:

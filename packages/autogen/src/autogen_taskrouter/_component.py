@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from autogen_core import ComponentModel
 from autogen_core.models import ChatCompletionClient
@@ -23,7 +23,12 @@ Written: TypeAlias = ComponentModel | str | dict[str, Any]
 """A candidate: a component, a LiteLLM model string, or a table as in `[[models]]`."""
 
 _MASK = str(SecretStr("any"))
-_SECRET = re.compile(r"(^|[_-])(key|token|secret|password|authorization|cookie|credentials?)$", re.IGNORECASE)
+_SECRET = re.compile(
+    r"((^|[_-]|api|access|auth|session)(key|token)|secret|password|passwd|authorization|[_-]auth|cookie|credentials?)$",
+    re.IGNORECASE,
+)
+_SCHEMES = ("bearer ", "basic ")
+"""Beginnings of a header that is a key, whatever its name."""
 _REFERENCE = "env:"
 """Beginning of what names an environment variable instead of a key."""
 
@@ -79,7 +84,7 @@ def written_recipe(recipe: Mapping[str, Any] | None) -> dict[str, Any]:
             "config: state.url holds a password, so the client cannot be dumped: put the address into the environment "
             "and give 'env:NAME'"
         )
-    return {"incumbent": recipe["incumbent"], "policy": policy, "config": _without_secrets(said) or None}
+    return {"incumbent": recipe["incumbent"], "policy": policy, "config": _kept(said, "config") or None}
 
 
 def read_candidate(where: str, written: Written) -> CandidateSpec:
@@ -112,27 +117,33 @@ def read_candidate(where: str, written: Written) -> CandidateSpec:
         raise ConfigurationError(f"{where}: {'; '.join(problems)}") from None
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ConfigurationError(
-            f"{where}: the provider {written.provider!r} could not be loaded ({type(error).__name__}). It must be the "
-            "full path of a ChatCompletionClient that is installed, and that AutoGen is allowed to load"
+            f"{where}: the provider {written.provider!r} could not be loaded ({type(error).__name__}, see there). It "
+            "must be the full path of a ChatCompletionClient that is installed, that AutoGen is allowed to load, and "
+            "that takes this config"
         ) from error
 
 
 def _written(name: str, spec: CandidateSpec) -> Written:
     if isinstance(spec, str):
         return spec
+    where = f"candidates[{name!r}]"
     if isinstance(spec, ModelCard):
-        return {"model": spec.model, **_without_secrets(spec.model_dump(mode="json", exclude_unset=True))}
+        said = {"model": spec.model, **spec.model_dump(mode="json", exclude_unset=True)}
+        return _kept(said, where)
     if isinstance(spec, Mapping):
-        return dict(_without_secrets(spec))
+        return _kept(spec, where)
     try:
         component = spec.dump_component()
     except ConfigurationError as error:  # of a routed client
-        raise ConfigurationError(f"candidates[{name!r}]: {error}") from error
-    except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
-        raise ConfigurationError(
-            f"candidates[{name!r}]: a {type(spec).__name__} cannot be dumped as a component"
-        ) from error
-    return component.model_copy(update={"config": _without_secrets(component.config)})
+        raise ConfigurationError(f"{where}: {error}") from error
+    except (AttributeError, ImportError, NotImplementedError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"{where}: a {type(spec).__name__} cannot be dumped as a component") from error
+    return component.model_copy(update={"config": _kept(component.config, where)})
+
+
+def _kept(said: Mapping[str, Any], where: str) -> dict[str, Any]:
+    _check_addresses(said, where)
+    return dict(_without_secrets(said))
 
 
 def _without_secrets(value: Any) -> Any:
@@ -146,8 +157,38 @@ def _without_secrets(value: Any) -> Any:
 def _is_secret(key: object, value: object) -> bool:
     if isinstance(value, SecretStr | SecretBytes):
         return True
-    named = isinstance(value, str) and isinstance(key, str) and _SECRET.search(key) is not None
-    return named and not str(value).startswith(_REFERENCE)
+    if not isinstance(value, str | bytes):
+        return False
+    text = value if isinstance(value, str) else ""
+    named = isinstance(key, str) and _SECRET.search(key) is not None
+    return (named and not text.startswith(_REFERENCE)) or text.lower().startswith(_SCHEMES)
+
+
+def _check_addresses(value: object, where: str) -> None:
+    """Say where an address holds a key: without it the address would lead elsewhere, so it is not just left out.
+
+    Raises:
+        ConfigurationError: there is one.
+    """
+    if isinstance(value, Mapping):
+        for key, held in value.items():
+            _check_addresses(held, f"{where}.{key}")
+    elif isinstance(value, list | tuple):
+        for place, held in enumerate(value):
+            _check_addresses(held, f"{where}[{place}]")
+    elif isinstance(value, str) and "://" in value and _holds_a_key(value):
+        raise ConfigurationError(
+            f"{where} is an address with a key in it, so the client cannot be dumped: put the address into the "
+            "environment, such as OPENAI_BASE_URL"
+        )
+
+
+def _holds_a_key(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # text that only looks like an address
+        return False
+    return bool(parts.scheme and parts.password) or any(_SECRET.search(name) for name, _ in parse_qsl(parts.query))
 
 
 def _masked(value: object, place: str = "") -> str | None:

@@ -128,6 +128,9 @@ def _request(
     extra: Mapping[str, Any],
 ) -> dict[str, Any]:
     request: dict[str, Any] = {}
+    if is_answer_type(extra.get("response_format")):
+        json_output, extra = extra["response_format"], {**extra}
+        del extra["response_format"]
     if tools:
         request["tools"] = [shown_tool(tool) for tool in tools]
         request["tool_choice"] = tool_choice if isinstance(tool_choice, str) else _choice(tool_choice)

@@ -28,9 +28,7 @@ def joint_info(infos: Sequence[ModelInfo], said: Mapping[str, Any] | None = None
     Raises:
         ConfigurationError: the user says something that AutoGen does not know.
     """
-    for name in said or ():
-        if name not in _KNOWN:
-            raise ConfigurationError(f"model_info: unknown key {name!r}; known keys: {', '.join(_KNOWN)}")
+    _check(said or {})
     families = {info.get("family", ModelFamily.UNKNOWN) for info in infos}
     joint: Any = {name: any(info.get(name) for info in infos) for name in _ABILITIES}
     joint["family"] = families.pop() if len(families) == 1 else ModelFamily.UNKNOWN
@@ -40,13 +38,24 @@ def joint_info(infos: Sequence[ModelInfo], said: Mapping[str, Any] | None = None
     return info
 
 
-def needs(messages: Sequence[LLMMessage], *, tools: bool, json_output: object) -> list[str]:
+def _check(said: Mapping[str, Any]) -> None:
+    if not isinstance(said, Mapping):
+        raise ConfigurationError(f"model_info is a {type(said).__name__}; it must be a mapping")
+    for name, value in said.items():
+        if name not in _KNOWN:
+            raise ConfigurationError(f"model_info: unknown key {name!r}; known keys: {', '.join(_KNOWN)}")
+        if not isinstance(value, str if name == "family" else bool):
+            what = "text" if name == "family" else "True or False"
+            raise ConfigurationError(f"model_info: {name} is a {type(value).__name__}; it must be {what}")
+
+
+def needs(messages: Sequence[LLMMessage], *, tools: bool, output: object) -> list[str]:
     """Return what a candidate must be able to do, as keys of its `model_info`."""
     found = {
         "vision": has_pictures(messages),
         "function_calling": tools,
-        "json_output": json_output is True,
-        "structured_output": is_answer_type(json_output),
+        "json_output": output is True,
+        "structured_output": is_answer_type(output) or isinstance(output, Mapping),
         "multiple_system_messages": has_scattered_instructions(messages),
     }
     return [name for name, needed in found.items() if needed]

@@ -54,7 +54,7 @@ class Routing:
         """Call a candidate; `client` is the one of the running loop."""
         messages = history_for(candidate, self._request.messages, self._setup.authors)
         arguments = self._request.arguments(candidate, messages, streamed=False)
-        return await _delegate.create(client, messages, arguments)
+        return await _delegate.create(candidate, client, messages, arguments)
 
     def create_stream(
         self, candidate: Candidate, client: ChatCompletionClient
@@ -62,7 +62,7 @@ class Routing:
         """Stream a candidate's answer."""
         messages = history_for(candidate, self._request.messages, self._setup.authors)
         arguments = self._request.arguments(candidate, messages, streamed=True)
-        return _delegate.create_stream(client, messages, arguments)
+        return _delegate.create_stream(candidate, client, messages, arguments)
 
     def _able(self, allowed: list[str]) -> list[str]:
         """Return the candidates whose clients take such a step; the others would raise before they send anything.
@@ -70,10 +70,10 @@ class Routing:
         The router's cards may say otherwise, and a shared router was never told.
         """
         request = self._request
-        wanted = needs(request.messages, tools=bool(request.tools), json_output=request.json_output)
+        wanted = needs(request.messages, tools=bool(request.tools), output=request.wanted_output)
         if not wanted:
             return allowed
-        missing = {name: lacking(self._setup.pool[name].client.model_info, wanted) for name in allowed}
+        missing = {name: lacking(self._setup.pool[name].info, wanted) for name in allowed}
         if all(missing.values()):
             raise NoEligibleModelError([_rejection(name, lacks) for name, lacks in missing.items()])
         return [name for name in allowed if not missing[name]]

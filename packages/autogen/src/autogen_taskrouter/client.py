@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from autogen_core import CancellationToken, Component
@@ -24,7 +24,7 @@ from autogen_taskrouter._core_client import CoreClient
 from autogen_taskrouter._credit import read
 from autogen_taskrouter._history import note
 from autogen_taskrouter._model_info import joint_info
-from autogen_taskrouter._request import Request
+from autogen_taskrouter._request import Request, check_options, checked_request
 from autogen_taskrouter._routing import Routing, Setup
 from autogen_taskrouter._tokens import UNLIMITED, estimated_tokens, largest_window
 from autogen_taskrouter._usage import Meter
@@ -38,6 +38,7 @@ from taskrouter.adapters import (
     check_arguments,
     checked,
     credit_of,
+    identity,
     parts_of,
 )
 from taskrouter.adapters.construction import ConfigSpec
@@ -97,7 +98,7 @@ class RoutedChatCompletionClient(ChatCompletionClient, Component[RoutedChatCompl
         self._meter = Meter()
         self._credit = credit_of(made.router) if credit else None
         self._said_of_models = model_info
-        self._model_info = joint_info([c.client.model_info for c in made.pool.values()], model_info)
+        self._model_info = joint_info([candidate.info for candidate in made.pool.values()], model_info)
         self._declared: Mapping[str, Any] = _NOTHING
         self._made_with = made.recipe
 
@@ -141,7 +142,8 @@ class RoutedChatCompletionClient(ChatCompletionClient, Component[RoutedChatCompl
             ExecutionError: no candidate has answered.
         """
         routing = self._routing(
-            Request(messages, tools, tool_choice, json_output, extra_create_args, cancellation_token, options)
+            checked_request(messages, tools, tool_choice, json_output, extra_create_args, cancellation_token, options),
+            streamed=False,
         )
 
         async def call(model_id: str) -> CreateResult:
@@ -169,7 +171,8 @@ class RoutedChatCompletionClient(ChatCompletionClient, Component[RoutedChatCompl
         switched: a stream that breaks raises `StreamBroken`. Arguments and errors are those of `create`.
         """
         routing = self._routing(
-            Request(messages, tools, tool_choice, json_output, extra_create_args, cancellation_token, options)
+            checked_request(messages, tools, tool_choice, json_output, extra_create_args, cancellation_token, options),
+            streamed=True,
         )
         reader = ChunkReader()
 
@@ -251,14 +254,18 @@ class RoutedChatCompletionClient(ChatCompletionClient, Component[RoutedChatCompl
             ConfigurationError: a key or the task type is unknown.
         """
         said = {"agent": agent, **({} if task is None else {"task": task}), **declared}
+        if isinstance(said.get("tags"), Iterator):
+            said["tags"] = frozenset(said["tags"])  # it would be empty at the second call
         view = self.__copy__()
         view._declared = {**self._declared, **checked(said, "for_agent")}  # noqa: SLF001 - one of our own
+        identity(view._declared)  # noqa: SLF001 - as above; what is wrong with the values is said here, not at a call
         return view
 
     # --- parts --------------------------------------------------------------------------------------------------
 
-    def _routing(self, request: Request) -> Routing:
+    def _routing(self, request: Request, *, streamed: bool) -> Routing:
         """Decide where a call goes, before anything is sent."""
+        check_options(request.options, self._setup.pool.values(), streamed=streamed)
         if self._credit is not None:
             read(self._credit, request.messages, self._setup.authors)
         return Routing(self._setup, request, self._declared)

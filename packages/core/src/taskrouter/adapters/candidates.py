@@ -52,6 +52,8 @@ def read_candidates(
     named = given.items() if isinstance(given, Mapping) else ((None, spec) for spec in given)
     pool: dict[str, C] = {}
     for position, (key, spec) in enumerate(named):
+        if isinstance(given, Mapping) and not (isinstance(key, str) and key):
+            raise ConfigurationError(f"candidates[{key!r}]: an id is a text of a character or more, not {key!r:.40}")
         candidate = make(key, spec, f"candidates[{position if key is None else key!r}]")
         if candidate.id in pool:
             raise ConfigurationError(

@@ -26,9 +26,6 @@ from taskrouter.step import Step
 class LiteLLMBackend:
     """Calls models through `litellm.completion`, which keeps its own clients. Imported when it is first used."""
 
-    def __init__(self) -> None:
-        self._loops: PerLoop[int] = PerLoop(_close_clients_of)
-
     def complete(self, model: ModelConfig, step: Step, timeout_s: float | None) -> Any:
         """Call the model; return a `ModelResponse`."""
         return _litellm().completion(**_request(model, step, timeout_s, stream=False))
@@ -61,10 +58,10 @@ class LiteLLMBackend:
 
     async def aclose(self) -> None:
         """Close LiteLLM's clients of the running event loop."""
-        await self._loops.aclose()
+        await _LOOPS.aclose()
 
     async def _enter_loop(self) -> None:
-        await self._loops.get("clients", lambda: id(asyncio.get_running_loop()))
+        await _LOOPS.get("clients", lambda: id(asyncio.get_running_loop()))
 
 
 def _whole(stream: Any) -> Iterator[Any]:
@@ -181,3 +178,7 @@ def _litellm() -> Any:
         raise MissingExtraError("litellm", extra="litellm", wanted_for="the backend 'litellm'") from error
     litellm.suppress_debug_info = True  # else every failed call prints an advertisement to the user's terminal
     return litellm
+
+
+_LOOPS: PerLoop[int] = PerLoop(_close_clients_of)
+"""One for the process, as LiteLLM's clients are: with a router that is dropped, those of another may not be closed."""
