@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -11,10 +11,11 @@ from agent_framework_openai import OpenAIChatClient, OpenAIChatCompletionClient
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from tests.standins import Vendors, serve
+from tests.standins import Vendors
+from tests.watcher import Watcher
 
 from autogen_taskrouter.agent_framework import RoutedChatClient
-from taskrouter import Attempt, Decision, Outcome, Router, hookimpl
+from taskrouter import Router
 
 Routed = Callable[..., RoutedChatClient]
 Clients = Mapping[str, BaseChatClient[Any]]
@@ -26,39 +27,6 @@ FACTS = {
     "output_usd_per_million": 4.0,
     "capabilities": {"tools": True, "json_schema": True, "vision": True},
 }
-
-
-class Watcher:
-    """A plugin that keeps what happened."""
-
-    def __init__(self) -> None:
-        self.decisions: list[Decision] = []
-        self.attempts: list[Attempt] = []
-        self.outcomes: list[Outcome[Any]] = []
-
-    @hookimpl
-    def taskrouter_decided(self, decision: Decision) -> None:
-        self.decisions.append(decision)
-
-    @hookimpl
-    def taskrouter_attempted(self, attempt: Attempt) -> None:
-        self.attempts.append(attempt)
-
-    @hookimpl
-    def taskrouter_completed(self, outcome: Outcome[Any]) -> None:
-        self.outcomes.append(outcome)
-
-
-@pytest.fixture(scope="session")
-def running() -> Iterator[Vendors]:
-    with serve() as vendors:
-        yield vendors
-
-
-@pytest.fixture
-def vendors(running: Vendors) -> Iterator[Vendors]:
-    yield running
-    running.reset()
 
 
 @pytest.fixture

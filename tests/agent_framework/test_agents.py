@@ -20,11 +20,12 @@ from agent_framework import (
     tool,
 )
 from tests.standins import Vendors
+from tests.watcher import Watcher
 
 from autogen_taskrouter.agent_framework import RoutedChatClient
 from taskrouter import BudgetExceededError
 
-from .conftest import CHAT, STORING, Routed, Watcher, account, asked
+from .conftest import CHAT, STORING, Routed, account, asked
 
 QUESTION = "What is the weather in Oslo?"
 WAYS = ["whole", "streamed"]

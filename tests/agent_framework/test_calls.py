@@ -21,6 +21,7 @@ from agent_framework_openai import OpenAIChatClient, OpenAIChatCompletionClient
 from pydantic import BaseModel
 from tests.standins import Vendors
 from tests.standins.brain import GREETING
+from tests.watcher import Watcher
 
 from autogen_taskrouter.agent_framework import RoutedChatClient
 from autogen_taskrouter.agent_framework._errors import framework_errors
@@ -34,7 +35,7 @@ from taskrouter import (
 )
 from taskrouter import errors as e
 
-from .conftest import CHAT, STORING, Clients, Routed, Watcher, account, asked, said
+from .conftest import CHAT, STORING, Clients, Routed, account, asked, said
 
 Next = Callable[[], Awaitable[None]]
 

@@ -14,11 +14,12 @@ from agent_framework_openai import OpenAIChatClient, OpenAIChatCompletionClient
 from openai import AsyncOpenAI
 from tests.standins import Vendors
 from tests.standins.brain import GREETING
+from tests.watcher import Watcher
 
 from autogen_taskrouter.agent_framework import RoutedChatClient
 from taskrouter.errors import LocalFailure
 
-from .conftest import CHAT, STORING, Clients, Routed, Watcher, account, asked, said
+from .conftest import CHAT, STORING, Clients, Routed, account, asked, said
 
 CALLS = 16
 OF = {"chat": CHAT, "storing": STORING}

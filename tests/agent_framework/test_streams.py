@@ -12,12 +12,13 @@ from agent_framework.exceptions import ChatClientException
 from pydantic import BaseModel
 from tests.standins import Vendors
 from tests.standins.brain import GREETING
+from tests.watcher import Watcher
 
 from autogen_taskrouter.agent_framework import RoutedChatClient
 from taskrouter import ConfigurationError
 from taskrouter.errors import AllAttemptsFailedError, StreamBroken
 
-from .conftest import CHAT, STORING, Clients, Routed, Watcher, account, asked, said
+from .conftest import CHAT, STORING, Clients, Routed, account, asked, said
 
 BEFORE = ["error", "unavailable", "limited", "cut", "empty", "silent"]
 """Faults that come before the first word."""

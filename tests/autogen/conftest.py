@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,10 +14,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from tests.autogen.models import ANTHROPIC, OPENAI, anthropic, openai, openai_at
-from tests.standins import Vendors, serve
+from tests.standins import Vendors
+from tests.watcher import Watcher
 
 from autogen_taskrouter import RoutedChatCompletionClient
-from taskrouter import Attempt, Outcome, Router, hookimpl
+from taskrouter import Attempt, Router, hookimpl
 
 Routed = Callable[..., RoutedChatCompletionClient]
 Routers = Callable[..., Router]
@@ -28,22 +29,17 @@ FAST = {"retries": 0, "backoff_base_s": 0.001}
 PRICES = {"input_usd_per_million": 1.0, "output_usd_per_million": 4.0}
 
 
-class Watcher:
-    """A plugin that keeps every outcome, and how every attempt ended."""
+class Alarm(Watcher):
+    """Keeps what happened, and rings when an attempt has ended."""
 
     def __init__(self) -> None:
-        self.outcomes: list[Outcome[Any]] = []
-        self.statuses: list[str] = []
+        super().__init__()
         self.attempted = asyncio.Event()
 
     @hookimpl
     def taskrouter_attempted(self, attempt: Attempt) -> None:
-        self.statuses.append(attempt.status)
+        super().taskrouter_attempted(attempt)
         self.attempted.set()
-
-    @hookimpl
-    def taskrouter_completed(self, outcome: Outcome[Any]) -> None:
-        self.outcomes.append(outcome)
 
 
 class Traced:
@@ -53,18 +49,6 @@ class Traced:
         self.exporter = InMemorySpanExporter()
         self.provider = TracerProvider()
         self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-
-
-@pytest.fixture(scope="session")
-def running() -> Iterator[Vendors]:
-    with serve() as vendors:
-        yield vendors
-
-
-@pytest.fixture
-def vendors(running: Vendors) -> Iterator[Vendors]:
-    yield running
-    running.reset()
 
 
 @pytest.fixture
@@ -91,8 +75,8 @@ def routed(vendors: Vendors) -> Routed:
 
 
 @pytest.fixture
-def watcher() -> Watcher:
-    return Watcher()
+def watcher() -> Alarm:
+    return Alarm()
 
 
 @pytest.fixture

@@ -19,10 +19,11 @@ from opentelemetry.sdk.trace import ReadableSpan
 from pydantic import BaseModel
 from tests.autogen.models import ANTHROPIC, OPENAI, openai
 from tests.standins import Vendors
+from tests.watcher import Watcher
 
 from autogen_taskrouter import RoutedChatCompletionClient, RoutedUsage
 
-from .conftest import GREETING, Routed, Routers, Traced, Watcher, asked, break_weather, get_weather
+from .conftest import GREETING, Routed, Routers, Traced, asked, break_weather, get_weather
 
 ASK = "What is the weather in 'Paris'?"
 STREAMED = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])

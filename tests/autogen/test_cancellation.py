@@ -15,7 +15,7 @@ from tests.standins import Vendors
 
 from autogen_taskrouter import RoutedChatCompletionClient
 
-from .conftest import QUESTION, Routed, Routers, Watcher, asked, streamed
+from .conftest import QUESTION, Alarm, Routed, Routers, asked, streamed
 
 Ask = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -31,7 +31,7 @@ FIRST = pytest.mark.parametrize("first", [OPENAI, ANTHROPIC])
 @ASKS
 @FIRST
 async def test_a_token_cancels_the_call_under_way(
-    routed: Routed, router_of: Routers, vendors: Vendors, watcher: Watcher, ask: Ask, first: str
+    routed: Routed, router_of: Routers, vendors: Vendors, watcher: Alarm, ask: Ask, first: str
 ) -> None:
     client, token = routed(router=router_of(router={"incumbent": first})), CancellationToken()
     with vendors.holding(first) as gate:
@@ -42,13 +42,13 @@ async def test_a_token_cancels_the_call_under_way(
             await call
         assert await asyncio.to_thread(gate.left.wait, 5)
     assert asked(vendors) == [first]
-    assert watcher.statuses == ["cancelled"]
+    assert [attempt.status for attempt in watcher.attempts] == ["cancelled"]
 
 
 @ASKS
 @FIRST
 async def test_a_cancelled_task_is_not_followed_by_another_call(
-    routed: Routed, router_of: Routers, vendors: Vendors, watcher: Watcher, ask: Ask, first: str
+    routed: Routed, router_of: Routers, vendors: Vendors, watcher: Alarm, ask: Ask, first: str
 ) -> None:
     client = routed(router=router_of(router={"incumbent": first}))
     with vendors.holding(first, at_open=True) as gate:
@@ -59,7 +59,7 @@ async def test_a_cancelled_task_is_not_followed_by_another_call(
             await call
         assert await asyncio.to_thread(gate.left.wait, 5)
     assert asked(vendors) == [first]
-    assert watcher.statuses == ["cancelled"]
+    assert [attempt.status for attempt in watcher.attempts] == ["cancelled"]
 
 
 @ASKS
@@ -73,7 +73,7 @@ async def test_a_cancelled_token_sends_nothing(routed: Routed, vendors: Vendors,
 
 @ASKS
 async def test_a_token_cancels_the_pause_before_another_attempt(
-    routed: Routed, router_of: Routers, vendors: Vendors, watcher: Watcher, ask: Ask
+    routed: Routed, router_of: Routers, vendors: Vendors, watcher: Alarm, ask: Ask
 ) -> None:
     router = router_of(execution={"retries": 3, "backoff_base_s": 60.0, "backoff_max_s": 60.0})
     client, token = routed(router=router), CancellationToken()

@@ -12,12 +12,13 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import format_trace_id
 from tests.autogen.models import ANTHROPIC, OPENAI
 from tests.standins import Vendors
+from tests.watcher import Watcher
 
 from autogen_taskrouter import RoutedChatCompletionClient
 from taskrouter import ConfigurationError, StepContext
 from taskrouter.errors import InvalidStepError
 
-from .conftest import QUESTION, Routed, Routers, Watcher, asked, streamed
+from .conftest import QUESTION, Routed, Routers, asked, streamed
 
 INVOKED = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "planner"}
 

@@ -12,11 +12,12 @@ from autogen_ext.models.replay import ReplayChatCompletionClient
 from tests.autogen.models import ANTHROPIC, OPENAI, THINKING, anthropic, openai
 from tests.standins import Vendors
 from tests.standins.brain import THOUGHT
+from tests.watcher import Watcher
 
 from autogen_taskrouter import RoutedChatCompletionClient, RoutedCreateResult
 from taskrouter.errors import AllAttemptsFailedError, StreamBroken
 
-from .conftest import GREETING, QUESTION, Routed, Routers, Watcher, asked, streamed, text_of
+from .conftest import GREETING, QUESTION, Routed, Routers, asked, streamed, text_of
 
 FIRST = pytest.mark.parametrize("first", [OPENAI, ANTHROPIC])
 """Either vendor as the incumbent."""

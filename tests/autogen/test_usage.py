@@ -19,12 +19,13 @@ from autogen_core.tools import FunctionTool
 from tests.autogen.models import ANTHROPIC, OPENAI, anthropic, info, openai
 from tests.standins import Vendors
 from tests.standins.files import PNG
+from tests.watcher import Watcher
 
 from autogen_taskrouter import RoutedChatCompletionClient
 from taskrouter import Router
 from taskrouter.errors import AllAttemptsFailedError, StreamBroken
 
-from .conftest import QUESTION, Routed, Routers, Watcher, streamed
+from .conftest import QUESTION, Routed, Routers, streamed
 
 
 def counts(usage: Any) -> tuple[int, int]:

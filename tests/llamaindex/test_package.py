@@ -50,10 +50,12 @@ def test_the_shared_namespaces_have_no_init(place: str) -> None:
 
 
 def test_its_neighbours_are_found() -> None:
-    run(
+    found = run(
         "import llama_index.llms.taskrouter, llama_index.llms.openai, llama_index.llms.anthropic, llama_index.core\n"
-        "from llama_index.core.llms import LLM"
+        "from llama_index.core.llms import LLM\n"
+        "print(LLM.__name__)"
     )
+    assert found.strip() == "LLM"
 
 
 def test_it_is_typed() -> None:
