@@ -137,4 +137,6 @@ def _provider(client: ChatCompletionClient, model: str) -> str | None:
 
 def _address(client: ChatCompletionClient) -> str | None:
     sdk = sdk_client(client)
-    return None if sdk is None else str(sdk.base_url.copy_with(userinfo=b"", query=None))  # keys may be in these
+    if sdk is None:
+        return None
+    return str(sdk.base_url.copy_with(userinfo=b"", query=None)).rstrip("/")  # keys may be in what is left out
