@@ -190,8 +190,9 @@ async def test_a_policy_beside_a_shared_router_holds_for_this_client(routed: Rou
     cheap = {"input_usd_per_million": 0.01, "output_usd_per_million": 0.01}
     dear = {"input_usd_per_million": 10.0, "output_usd_per_million": 10.0}
     router = Router([{"id": OPENAI, **able, **dear}, {"id": ANTHROPIC, **able, **cheap}], OPENAI)
-    await routed(router=router).create([QUESTION])
-    await routed(router=router, policy={"cost": 1.0}).create([QUESTION])
+    usual, thrifty = routed(router=router), routed(router=router, policy={"cost": 1.0})
+    await usual.create([QUESTION])
+    await thrifty.create([QUESTION])
     assert asked(vendors) == [OPENAI, ANTHROPIC]
 
 
