@@ -57,12 +57,12 @@ def write(path: Path, lines: Iterable[Any]) -> Path:
 
 
 @pytest.fixture
-def test_file(tmp_path):
+def judged_file(tmp_path):
     return write(tmp_path / "test.jsonl", [line(*row) for row in TEST])
 
 
 @pytest.fixture
-def train_file(tmp_path):
+def learned_file(tmp_path):
     return write(tmp_path / "train.jsonl.gz", [line(*row) for row in TRAIN])
 
 

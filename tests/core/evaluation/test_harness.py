@@ -20,8 +20,8 @@ POLICIES = ["safe", "balanced", "economy", "learned", "task-table", "knn-text", 
 
 
 @pytest.fixture
-def report(test_file, train_file):
-    return evaluate(read_recordings([test_file]), read_recordings([train_file]))
+def report(judged_file, learned_file):
+    return evaluate(read_recordings([judged_file]), read_recordings([learned_file]))
 
 
 def test_every_model_alone(report):
@@ -93,15 +93,15 @@ def test_the_document_has_the_keys_of_the_contract(report):
     assert (document["leak"], document["overlap"]) == (False, 0)
 
 
-def test_a_named_incumbent_is_used_and_an_unknown_one_refused(test_file, train_file):
-    test, train = read_recordings([test_file]), read_recordings([train_file])
+def test_a_named_incumbent_is_used_and_an_unknown_one_refused(judged_file, learned_file):
+    test, train = read_recordings([judged_file]), read_recordings([learned_file])
     assert evaluate(test, train, incumbent="mid").incumbent.model == "mid"
     with pytest.raises(ConfigurationError, match="'huge' is not in the recordings; the models are big, mid, tiny"):
         evaluate(test, train, incumbent="huge")
 
 
-def test_training_on_the_test_prompts_works_and_is_said(test_file):
-    recording = read_recordings([test_file])
+def test_training_on_the_test_prompts_works_and_is_said(judged_file):
+    recording = read_recordings([judged_file])
     report = evaluate(recording, recording)
     assert report.leak
     assert report.overlap == 8
@@ -112,15 +112,15 @@ def test_of_equally_good_models_the_cheaper_is_the_incumbent(make_line, write_re
     assert incumbent_of(recording, None) == "mid"
 
 
-def test_models_missing_on_one_side_are_left_out(test_file, make_line, write_recording):
+def test_models_missing_on_one_side_are_left_out(judged_file, make_line, write_recording):
     row = make_line("z", "code", "x", 1, 1, 1)
     del row["outcomes"]["mid"]
-    report = evaluate(read_recordings([test_file]), read_recordings([write_recording([row])]))
+    report = evaluate(read_recordings([judged_file]), read_recordings([write_recording([row])]))
     assert report.models == ("big", "tiny")
     assert report.dropped_models == ("mid",)
     row["outcomes"] = {"other": row["outcomes"]["big"]}
     with pytest.raises(ConfigurationError, match="record one model for both"):
-        evaluate(read_recordings([test_file]), read_recordings([write_recording([row], "b.jsonl")]))
+        evaluate(read_recordings([judged_file]), read_recordings([write_recording([row], "b.jsonl")]))
 
 
 def test_without_latencies_and_prices_the_figures_are_unknown_not_zero(make_line, write_recording):

@@ -9,8 +9,8 @@ from taskrouter.evaluation.recordings import read_recordings
 
 
 @pytest.mark.parametrize(("name", "magic"), [("a.png", b"\x89PNG"), ("a.svg", b"<?xml")])
-def test_the_suffix_decides_the_format(test_file, train_file, tmp_path, name, magic):
-    plot(evaluate(read_recordings([test_file]), read_recordings([train_file])), tmp_path / name)
+def test_the_suffix_decides_the_format(judged_file, learned_file, tmp_path, name, magic):
+    plot(evaluate(read_recordings([judged_file]), read_recordings([learned_file])), tmp_path / name)
     assert (tmp_path / name).read_bytes().startswith(magic)
 
 

@@ -9,8 +9,8 @@ from taskrouter.errors import ConfigurationError
 from taskrouter.evaluation.recordings import read_recordings
 
 
-def test_plain_and_gzipped_files_are_read_one_after_the_other(test_file, train_file):
-    recording = read_recordings([test_file, train_file])
+def test_plain_and_gzipped_files_are_read_one_after_the_other(judged_file, learned_file):
+    recording = read_recordings([judged_file, learned_file])
     assert [prompt.id for prompt in recording.prompts] == [
         "1",
         "2",
@@ -124,9 +124,9 @@ def test_a_malformed_line_is_named_by_file_and_number_and_never_quoted(
     assert "SECRET" not in str(caught.value)
 
 
-def test_an_empty_file_is_refused_by_name(test_file, write_recording):
+def test_an_empty_file_is_refused_by_name(judged_file, write_recording):
     with pytest.raises(ConfigurationError, match=r"empty\.jsonl: holds no prompts"):
-        read_recordings([test_file, write_recording([], "empty.jsonl")])
+        read_recordings([judged_file, write_recording([], "empty.jsonl")])
 
 
 def test_no_file_at_all_is_refused():
@@ -134,20 +134,20 @@ def test_no_file_at_all_is_refused():
         read_recordings([])
 
 
-def test_a_missing_file_and_a_damaged_archive_are_named(tmp_path, train_file):
+def test_a_missing_file_and_a_damaged_archive_are_named(tmp_path, learned_file):
     with pytest.raises(ConfigurationError, match=r"nowhere\.jsonl: cannot be read: No such file"):
         read_recordings([tmp_path / "nowhere.jsonl"])
     cut = tmp_path / "cut.jsonl.gz"
-    cut.write_bytes(train_file.read_bytes()[:-12])
+    cut.write_bytes(learned_file.read_bytes()[:-12])
     with pytest.raises(ConfigurationError, match=r"cut\.jsonl\.gz: cannot be read"):
         read_recordings([cut])
-    cut.write_bytes(train_file.read_bytes()[:20] + b"\x00" * 40)
+    cut.write_bytes(learned_file.read_bytes()[:20] + b"\x00" * 40)
     with pytest.raises(ConfigurationError, match=r"cut\.jsonl\.gz: cannot be read"):
         read_recordings([cut])
 
 
-def test_a_split_is_a_partition_that_its_seed_repeats(test_file):
-    recording = read_recordings([test_file])
+def test_a_split_is_a_partition_that_its_seed_repeats(judged_file):
+    recording = read_recordings([judged_file])
     one, rest = recording.split(0.75, seed=3)
     assert (len(one.prompts), len(rest.prompts)) == (6, 2)
     assert {p.id for p in one.prompts} | {p.id for p in rest.prompts} == set("12345678")
