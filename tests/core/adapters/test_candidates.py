@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from taskrouter import ConfigurationError, ModelCard, RouterConfig
-from taskrouter.adapters import model_config, read_candidates
+from taskrouter.adapters import PoolModel, model_config, read_candidates
 from taskrouter.adapters.candidates import cards
 
 
@@ -23,6 +23,11 @@ class Native:
 class Candidate:
     id: str
     where: str
+    pool_model: PoolModel | None = None
+
+
+def not_asked(candidate: Candidate) -> dict[str, Any]:
+    raise AssertionError(f"the framework was asked about {candidate.id}")
 
 
 def make(key: str | None, spec: Any, where: str) -> Candidate:
@@ -104,6 +109,12 @@ def test_the_user_s_facts_win_over_the_framework_s() -> None:
     card = told({"models": [{"id": "a", "context_tokens": 7}]})
     assert (card.context_tokens, card.model) == (7, "openai/gpt-4o")
     assert told({"models": [{"id": "a", "model": "openai/o3"}]}).model == "openai/o3"
+
+
+def test_of_a_model_of_the_router_s_own_backends_its_table_tells_and_the_framework_is_not_asked() -> None:
+    model = PoolModel(model_config({"model": "openai/gpt-4o", "context_tokens": 5}, "here"))
+    (card,) = cards({"a": Candidate("a", "", model)}, RouterConfig.load({}), not_asked)
+    assert (card.id, card.model, card.context_tokens) == ("a", "openai/gpt-4o", 5)
 
 
 def test_facts_about_nobody_are_named() -> None:

@@ -8,13 +8,18 @@ from typing import Any
 import pytest
 
 from taskrouter import ConfigurationError, Router, RouterConfig
-from taskrouter.adapters import Arguments, Parts, check_arguments, parts_of
+from taskrouter.adapters import Arguments, Parts, PoolModel, check_arguments, model_config, parts_of
 
 
 @dataclass(frozen=True)
 class Candidate:
     id: str
     timeout_s: float
+    pool_model: PoolModel | None = None
+
+
+def not_asked(candidate: Candidate) -> dict[str, Any]:
+    raise AssertionError(f"the framework was asked about {candidate.id}")
 
 
 def parts(*names: str, **given: Any) -> Parts[Candidate]:
@@ -41,6 +46,19 @@ def test_a_recipe_makes_the_same_again() -> None:
     again = parts("a", "b", **made.recipe)
     assert again.router.execution == made.router.execution
     assert again.router.incumbent == "b"
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_models_of_the_router_s_own_backends_learn_what_it_knows(shared: bool) -> None:
+    name = "openai/gpt-4o"
+    model = PoolModel(model_config(name, "here"))
+    assert model.card.input_usd_per_million is None
+    router = Router([name], name) if shared else None
+    given = Arguments((name,), router=router)
+    made = parts_of(given, lambda _, timeout_s: {name: Candidate(name, timeout_s, model)}, not_asked)
+    assert model.card == made.router.models[name]
+    assert model.card.input_usd_per_million is not None
+    assert model.backend is made.router.backend(name)
 
 
 def test_limits_come_before_the_configuration_and_leave_it_alone() -> None:

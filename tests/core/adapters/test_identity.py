@@ -8,7 +8,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 from taskrouter import ConfigurationError
-from taskrouter.adapters import CALL_KEYS, STEP_KEYS, checked, identity, trace_id
+from taskrouter.adapters import CALL_KEYS, STEP_KEYS, checked, identity, narrowed, trace_id
 
 ALL = (*STEP_KEYS, *CALL_KEYS)
 
@@ -74,3 +74,23 @@ def test_the_trace_is_that_of_the_current_span() -> None:
     assert trace_id() is None
     with TracerProvider().get_tracer("test").start_as_current_span("request") as span:
         assert trace_id() == f"{span.get_span_context().trace_id:032x}"
+
+
+def test_a_view_says_more_than_what_it_was_made_of_and_no_task_type_takes_none_away() -> None:
+    before = narrowed({}, {"node": "plan", "task": "planning", "tenant": "acme"}, "for_node")
+    assert narrowed(before, {"node": "draft", "task": None}, "for_node") == {**before, "node": "draft"}
+    assert before == {"node": "plan", "task": "planning", "tenant": "acme"}
+
+
+def test_tags_that_can_be_read_once_are_kept_for_every_call() -> None:
+    declared = narrowed({}, {"tags": (tag for tag in ("slow", "eu"))}, "for_node")
+    assert [identity(declared).context.tags for _ in range(2)] == [{"slow", "eu"}] * 2
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [({"nod": "x"}, "for_node: unknown key 'nod'"), ({"tags": "slow"}, "tags is a collection of strings")],
+)
+def test_what_is_wrong_with_a_view_is_said_when_it_is_made(said: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        narrowed({}, said, "for_node")

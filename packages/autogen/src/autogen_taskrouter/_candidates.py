@@ -53,6 +53,11 @@ class Candidate:
     kind: Kind
 
     @property
+    def pool_model(self) -> PoolModel | None:
+        """The model of the router's own backends that it stands for, if it does."""
+        return self.client.pool_model if isinstance(self.client, CoreClient) else None
+
+    @property
     def info(self) -> ModelInfo:
         """What it can do: what it says of itself, without what its client refuses, or is thought to."""
         said = self.client.model_info
@@ -84,10 +89,7 @@ def candidates_of(given: Candidates, _timeout_s: float) -> dict[str, Candidate]:
 
 
 def facts_of(candidate: Candidate) -> dict[str, Any]:
-    """Return what AutoGen knows of a candidate, as fields of a `ModelConfig`."""
-    if isinstance(candidate.client, CoreClient):  # the catalogue knows the rest, or the router says so
-        card = candidate.client.pool_model.card
-        return {**{name: getattr(card, name) for name in card.model_fields_set}, "id": candidate.id}
+    """Return what AutoGen knows of a client of its own kind, as fields of a `ModelConfig`."""
     name = _model_name(candidate.client) or candidate.id
     provider = _provider(candidate.client, name)
     info = candidate.info

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, Self
 
 from autogen_core import CancellationToken, Component
@@ -20,7 +20,6 @@ from autogen_taskrouter._component import (
     written_candidates,
     written_recipe,
 )
-from autogen_taskrouter._core_client import CoreClient
 from autogen_taskrouter._credit import read
 from autogen_taskrouter._history import note
 from autogen_taskrouter._model_info import joint_info
@@ -38,7 +37,7 @@ from taskrouter.adapters import (
     check_arguments,
     checked,
     credit_of,
-    identity,
+    narrowed,
     parts_of,
 )
 from taskrouter.adapters.construction import ConfigSpec
@@ -90,9 +89,6 @@ class RoutedChatCompletionClient(ChatCompletionClient, Component[RoutedChatCompl
         check_arguments(type(self).__name__, unknown, _FIELDS)
         given = Arguments(candidates, incumbent, policy, router, config, timeout, max_retries)
         made = parts_of(given, candidates_of, facts_of)
-        for candidate in made.pool.values():
-            if isinstance(candidate.client, CoreClient):
-                candidate.client.pool_model.connect(made.router, candidate.id)
         self._setup = Setup(made.router, made.pool, made.policy, Authors())
         self._clients = loop_clients()
         self._meter = Meter()
@@ -251,14 +247,11 @@ class RoutedChatCompletionClient(ChatCompletionClient, Component[RoutedChatCompl
             **declared: `node`, `tenant`, `tags`, `run_id` or `session_id`.
 
         Raises:
-            ConfigurationError: a key or the task type is unknown.
+            ConfigurationError: a key or the task type is unknown, or the tags are no collection of strings.
         """
-        said = {"agent": agent, **({} if task is None else {"task": task}), **declared}
-        if isinstance(said.get("tags"), Iterator):
-            said["tags"] = frozenset(said["tags"])  # it would be empty at the second call
+        said = {"agent": agent, "task": task, **declared}
         view = self.__copy__()
-        view._declared = {**self._declared, **checked(said, "for_agent")}  # noqa: SLF001 - one of our own
-        identity(view._declared)  # noqa: SLF001 - as above; what is wrong with the values is said here, not at a call
+        view._declared = narrowed(self._declared, said, "for_agent")  # noqa: SLF001 - one of our own
         return view
 
     # --- parts --------------------------------------------------------------------------------------------------

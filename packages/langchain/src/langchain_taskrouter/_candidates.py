@@ -51,6 +51,11 @@ class Candidate:
     vendor: str
     """Whose integration it is; see `vendor_of`."""
 
+    @property
+    def pool_model(self) -> PoolModel | None:
+        """The model of the router's own backends that it stands for, if it does."""
+        return self.model.pool_model if isinstance(self.model, CoreModel) else None
+
 
 def candidates_of(given: Candidates, timeout_s: float) -> dict[str, Candidate]:
     """Return the candidates by id.
@@ -124,10 +129,7 @@ def unwrapped(spec: CandidateSpec, where: str = "candidate") -> tuple[BaseChatMo
 
 
 def facts_of(candidate: Candidate) -> dict[str, Any]:
-    """Return what LangChain knows of a candidate, as fields of a `ModelConfig`."""
-    if isinstance(candidate.given, CoreModel):  # the catalogue knows the rest, or the router says so
-        card = candidate.given.pool_model.card
-        return {**{name: getattr(card, name) for name in card.model_fields_set}, "id": candidate.id}
+    """Return what LangChain knows of one of its own models, as fields of a `ModelConfig`."""
     ls_params = candidate.given._get_ls_params(**candidate.options)  # noqa: SLF001 - as above
     provider = ls_params.get("ls_provider") or ""
     provider = _LITELLM_PROVIDERS.get(provider, provider)

@@ -18,9 +18,8 @@ from pydantic import Field, PrivateAttr
 
 from langchain_taskrouter import _delegate
 from langchain_taskrouter._answer import Relay, annotated
-from langchain_taskrouter._candidates import Candidate, shared_profile, unwrapped
+from langchain_taskrouter._candidates import Candidate, candidates_of, facts_of, shared_profile, unwrapped
 from langchain_taskrouter._clients import loop_clients
-from langchain_taskrouter._construction import parts
 from langchain_taskrouter._credit import read
 from langchain_taskrouter._errors import langchain_errors
 from langchain_taskrouter._identity import call_config, identify
@@ -33,7 +32,17 @@ from langchain_taskrouter._tracing import beneath, traced_by_others
 from langchain_taskrouter._view import ChunkReader
 from langchain_taskrouter.transcripts import Speaker, speakers_of
 from taskrouter import Router
-from taskrouter.adapters import KEY, Arguments, Candidates, Credit, LoopClients, check_arguments, checked, credit_of
+from taskrouter.adapters import (
+    KEY,
+    Arguments,
+    Candidates,
+    Credit,
+    LoopClients,
+    check_arguments,
+    credit_of,
+    narrowed,
+    parts_of,
+)
 from taskrouter.adapters.construction import ConfigSpec
 from taskrouter.config import PolicyConfig
 from taskrouter.router import PolicySpec
@@ -98,7 +107,8 @@ class RoutedChatModel(BaseChatModel):
         **fields: Any,
     ) -> None:
         check_arguments("RoutedChatModel", fields, type(self).model_fields)
-        made = parts(Arguments(candidates, incumbent, policy, router, config, timeout, max_retries))
+        given = Arguments(candidates, incumbent, policy, router, config, timeout, max_retries)
+        made = parts_of(given, candidates_of, facts_of)
         super().__init__(
             candidates={candidate.id: candidate.spec for candidate in made.pool.values()},
             incumbent=made.router.incumbent,
@@ -180,9 +190,12 @@ class RoutedChatModel(BaseChatModel):
             node: the node's name.
             task: the task type of its steps, if it is known.
             **declared: `agent`, `tenant`, `tags`, `run_id` or `session_id`.
+
+        Raises:
+            ConfigurationError: a key or the task type is unknown, or the tags are no collection of strings.
         """
-        said = {"node": node, **({} if task is None else {"task": task}), **declared}
-        return self.model_copy(update={"declared": {**self.declared, **checked(said, "for_node")}})
+        said = {"node": node, "task": task, **declared}
+        return self.model_copy(update={"declared": narrowed(self.declared, said, "for_node")})
 
     def bind_tools(
         self,

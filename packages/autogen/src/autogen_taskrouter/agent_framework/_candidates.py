@@ -50,6 +50,11 @@ class Candidate:
     """Whose integration it is; see `vendor_of`."""
 
     @property
+    def pool_model(self) -> PoolModel | None:
+        """The model of the router's own backends that it stands for, if it does."""
+        return self.client.pool_model if isinstance(self.client, CoreClient) else None
+
+    @property
     def stores(self) -> bool:
         """Whether its provider keeps conversations unless it is told not to."""
         return self.given.STORES_BY_DEFAULT
@@ -66,11 +71,7 @@ def parts(given: Arguments) -> Parts[Candidate]:
     Raises:
         ConfigurationError: something of what is given is wrong; the message names it.
     """
-    made = parts_of(given, lambda candidates, _: candidates_of(candidates), facts_of)
-    for candidate in made.pool.values():
-        if isinstance(candidate.client, CoreClient):
-            candidate.client.pool_model.connect(made.router, candidate.id)
-    return made
+    return parts_of(given, lambda candidates, _: candidates_of(candidates), facts_of)
 
 
 def candidates_of(given: Candidates) -> dict[str, Candidate]:
@@ -118,11 +119,8 @@ def vendor_of(client: object) -> str:
 
 
 def facts_of(candidate: Candidate) -> dict[str, Any]:
-    """Return what the framework knows of a candidate, as fields of a `ModelConfig`."""
+    """Return what the framework knows of one of its own clients, as fields of a `ModelConfig`."""
     client = candidate.given
-    if isinstance(client, CoreClient):  # the catalogue knows the rest, or the router says so
-        card = client.pool_model.card
-        return {**{name: getattr(card, name) for name in card.model_fields_set}, "id": candidate.id}
     provider = str(getattr(client, "otel_provider_name", None) or client.OTEL_PROVIDER_NAME)
     provider = "" if provider == "unknown" else _LITELLM_PROVIDERS.get(provider, provider)
     name = _name_of(client) or candidate.id

@@ -29,7 +29,7 @@ from autogen_taskrouter.agent_framework._identity import SURROUNDINGS, Surroundi
 from autogen_taskrouter.agent_framework._routing import Routing, Setup, check_call
 from autogen_taskrouter.agent_framework._view import UpdateReader, response_view
 from taskrouter import Outcome, Router
-from taskrouter.adapters import Arguments, Authors, Candidates, ahanging_up, check_arguments, checked, credit_of
+from taskrouter.adapters import Arguments, Authors, Candidates, ahanging_up, check_arguments, credit_of, narrowed
 from taskrouter.adapters.construction import ConfigSpec
 from taskrouter.router import PolicySpec
 
@@ -117,10 +117,13 @@ class RoutedChatClient(
             agent: the agent's name.
             task: the task type of its steps, if it is known.
             **declared: `node`, `tenant`, `tags`, `run_id`, `session_id` or `index`.
+
+        Raises:
+            ConfigurationError: a key or the task type is unknown, or the tags are no collection of strings.
         """
-        said = {"agent": agent, **({} if task is None else {"task": task}), **declared}
+        said = {"agent": agent, "task": task, **declared}
         view = copy.copy(self)
-        view._declared = {**self._declared, **checked(said, "for_agent")}  # noqa: SLF001 - it is one of us
+        view._declared = narrowed(self._declared, said, "for_agent")  # noqa: SLF001 - it is one of us
         return view
 
     def as_agent(self, *, name: str | None = None, **arguments: Any) -> Agent[Options]:

@@ -13,7 +13,7 @@ from taskrouter.adapters.choosing import Chosen, choose, pinned
 from taskrouter.adapters.connections import ANSWERS, ahanging_up, hanging_up, noting
 from taskrouter.adapters.construction import Arguments, Parts, check_arguments, parts_of
 from taskrouter.adapters.credit import Credit, credit_of
-from taskrouter.adapters.identity import CALL_KEYS, KEY, STEP_KEYS, Identity, checked, identity, trace_id
+from taskrouter.adapters.identity import CALL_KEYS, KEY, STEP_KEYS, Identity, checked, identity, narrowed, trace_id
 from taskrouter.adapters.pairing import Answer, Answered, Call, Kept, Renamed, Result, paired
 from taskrouter.adapters.pool_model import PoolModel
 from taskrouter.adapters.sdk_clients import (
@@ -58,6 +58,7 @@ __all__ = [
     "identity",
     "is_sdk_client",
     "model_config",
+    "narrowed",
     "noting",
     "paired",
     "parts_of",

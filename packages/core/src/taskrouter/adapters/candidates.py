@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from taskrouter.adapters.pool_model import PoolModel
 from taskrouter.catalog import ModelCard
 from taskrouter.config import ModelConfig, RouterConfig, validated
 from taskrouter.errors import ConfigurationError
@@ -19,6 +20,11 @@ class Identified(Protocol):
     @property
     def id(self) -> str:
         """The id that decisions use."""
+        ...
+
+    @property
+    def pool_model(self) -> PoolModel | None:
+        """The model of the router's own backends that it stands for; None: it is one of the framework's own."""
         ...
 
 
@@ -96,7 +102,7 @@ def cards(pool: Mapping[str, C], config: RouterConfig, facts: Callable[[C], Mapp
     Args:
         pool: the candidates.
         config: the user's configuration.
-        facts: what the framework knows of a candidate, as fields of a `ModelConfig`.
+        facts: what the framework knows of a candidate of its own, as fields of a `ModelConfig`.
 
     Raises:
         ConfigurationError: the configuration names a model that is no candidate.
@@ -104,7 +110,16 @@ def cards(pool: Mapping[str, C], config: RouterConfig, facts: Callable[[C], Mapp
     own = {model.id: model for model in config.models}
     if unknown := sorted(set(own) - set(pool)):
         raise ConfigurationError(f"models: {unknown[0]!r} is no candidate; the candidates are {', '.join(pool)}")
-    return [_card(facts(candidate), own.get(candidate.id)) for candidate in pool.values()]
+    found = (
+        facts(candidate) if candidate.pool_model is None else _said_of(candidate.pool_model, candidate.id)
+        for candidate in pool.values()
+    )
+    return [_card(each, own.get(name)) for name, each in zip(pool, found, strict=True)]
+
+
+def _said_of(model: PoolModel, name: str) -> Mapping[str, Any]:
+    """Return what the user says of a model; the catalogue knows the rest."""
+    return {**{key: getattr(model.card, key) for key in model.card.model_fields_set}, "id": name}
 
 
 def _card(found: Mapping[str, Any], own: ModelConfig | None) -> ModelConfig:

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, NamedTuple, TypeAlias
 
-from taskrouter.adapters.candidates import C, Candidates, cards
+from taskrouter.adapters.candidates import C, Candidates, Identified, cards
 from taskrouter.config import ExecutionConfig, PolicyConfig, RouterConfig, validated
 from taskrouter.errors import ConfigurationError
 from taskrouter.router import PolicySpec, Router
@@ -52,7 +52,7 @@ def parts_of(
     Args:
         given: what the user gave.
         read: makes the candidates, given what the user gave and the seconds that a call may take.
-        facts: what the framework knows of a candidate, as fields of a `ModelConfig`.
+        facts: what the framework knows of a candidate of its own, as fields of a `ModelConfig`.
 
     Raises:
         ConfigurationError: something of this is wrong; the message names it.
@@ -62,10 +62,12 @@ def parts_of(
             raise ConfigurationError(f"router is a {type(given.router).__name__}; it must be a taskrouter.Router")
         pool = read(given.candidates, given.router.execution.timeout_s)
         _check_shared(given.router, pool, given)
+        _connect(given.router, pool)
         return Parts(pool, given.router, None if given.policy is None else PolicyConfig.of(given.policy), None)
     settings = _with_limits(given.config, {"timeout_s": given.timeout, "retries": given.max_retries})
     pool = read(given.candidates, settings.execution.timeout_s)
     made = Router(cards(pool, settings, facts), given.incumbent, given.policy, config=settings)
+    _connect(made, pool)
     return Parts(pool, made, None, {"incumbent": given.incumbent, "policy": given.policy, "config": settings})
 
 
@@ -86,6 +88,13 @@ def check_arguments(owner: str, given: Iterable[str], known: Iterable[str]) -> N
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else "; give it to the candidates, or in `config`"
             raise ConfigurationError(f"{owner} has no argument {name!r}{hint}")
+
+
+def _connect(router: Router, pool: Mapping[str, Identified]) -> None:
+    """Tell the candidates that are called through the router's backends what it knows of them."""
+    for name, candidate in pool.items():
+        if candidate.pool_model is not None:
+            candidate.pool_model.connect(router, name)
 
 
 def _with_limits(config: ConfigSpec | None, limits: Mapping[str, Any]) -> RouterConfig:

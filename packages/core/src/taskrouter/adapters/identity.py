@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from opentelemetry.trace import format_trace_id, get_current_span
@@ -96,6 +96,25 @@ def checked(declared: Mapping[str, Any], where: str, known: Sequence[str] = STEP
         raise ConfigurationError(
             f"{where}: dry_run is a {type(declared['dry_run']).__name__}; it must be True or False"
         )
+    return declared
+
+
+def narrowed(before: Mapping[str, Any], said: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """Return what a view of a routed model declares: what was declared before, and over it what is said now.
+
+    Args:
+        before: what the model declares of which the view is made.
+        said: what is said of the view; a task type of None says nothing.
+        where: the method that makes the view.
+
+    Raises:
+        ConfigurationError: as of `checked`, or the tags are no collection of strings.
+    """
+    said = {name: value for name, value in said.items() if name != "task" or value is not None}
+    if isinstance(said.get("tags"), Iterator):
+        said["tags"] = frozenset(said["tags"])  # it would be empty at the second call
+    declared = {**before, **checked(said, where)}
+    identity(declared)  # what is wrong with the values is said here, not at a call
     return declared
 
 

@@ -39,6 +39,11 @@ class Candidate:
     """What the model says of itself; None: nothing."""
 
     @property
+    def pool_model(self) -> PoolModel | None:
+        """The model of the router's own backends that it stands for, if it does."""
+        return self.model.pool_model if isinstance(self.model, CoreLLM) else None
+
+    @property
     def thinks(self) -> bool:
         """Whether it asks for thinking of the kind whose vendor insists on the thought that opened a tool loop."""
         asked = getattr(self.model, "thinking_dict", None)
@@ -126,10 +131,7 @@ def shared_prompt(pool: Mapping[str, Candidate]) -> str | None:
 
 
 def facts_of(candidate: Candidate) -> dict[str, Any]:
-    """Return what LlamaIndex knows of a candidate, as fields of a `ModelConfig`."""
-    if isinstance(candidate.given, CoreLLM):  # the catalogue knows the rest, or the router says so
-        card = candidate.given.pool_model.card
-        return {**{name: getattr(card, name) for name in card.model_fields_set}, "id": candidate.id}
+    """Return what LlamaIndex knows of one of its own LLMs, as fields of a `ModelConfig`."""
     metadata, vendor = candidate.metadata, candidate.vendor
     provider = LITELLM_PROVIDERS.get(vendor, vendor)
     name = candidate.id if metadata is None or metadata.model_name == "unknown" else metadata.model_name

@@ -36,7 +36,7 @@ from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.tools import BaseTool
 
 from llama_index.llms.taskrouter._calls import ToolCall, arguments_of, as_blocks, calls_of
-from llama_index.llms.taskrouter._messages import on_the_wire
+from llama_index.llms.taskrouter._messages import conversation, on_the_wire
 from taskrouter import ResponseView
 from taskrouter.adapters import PoolModel
 from taskrouter.execution.partial import Partial
@@ -131,8 +131,7 @@ class CoreLLM(FunctionCallingLLM):
         tool_required: bool = False,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        said = [] if user_msg is None else [ChatMessage(user_msg) if isinstance(user_msg, str) else user_msg]
-        request: dict[str, Any] = {"messages": [*(chat_history or ()), *said], **kwargs}
+        request: dict[str, Any] = {"messages": conversation(user_msg, chat_history), **kwargs}
         if not tools:
             return request
         request["tools"] = [tool.metadata.to_openai_tool(skip_length_check=True) for tool in tools]

@@ -13,6 +13,7 @@ from llama_index.core.base.llms.types import (
     CitableBlock,
     DocumentBlock,
     ImageBlock,
+    MessageRole,
     TextBlock,
 )
 from llama_index.core.tools import BaseTool, ToolMetadata
@@ -24,6 +25,14 @@ _ROLES = {"chatbot": "assistant", "model": "assistant"}
 _A_PICTURE = {"type": "image_url"}
 """What stands for a picture in what is profiled: it is counted, not looked at."""
 Part = dict[str, Any]
+
+
+def conversation(user_msg: str | ChatMessage | None, chat_history: Sequence[ChatMessage] | None) -> list[ChatMessage]:
+    """Return the messages of a call with tools. The integrations do not agree on which of both they take."""
+    if user_msg is None:
+        return list(chat_history or ())
+    said = ChatMessage(user_msg, role=MessageRole.USER) if isinstance(user_msg, str) else user_msg
+    return [*(chat_history or ()), said]
 
 
 def profiled(messages: Sequence[ChatMessage]) -> list[Message]:

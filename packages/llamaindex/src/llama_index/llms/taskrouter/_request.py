@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from llama_index.core.base.llms.types import ChatMessage, MessageRole
+from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.llms import LLM
 from llama_index.core.tools import BaseTool
 
@@ -115,14 +115,6 @@ def method_of(model: LLM, way: Way, *, streamed: bool = False, asynchronous: boo
             f"{type(model).__name__} has no {name}: it calls no tools, so say `capabilities.tools = false` of it"
         )
     return method
-
-
-def conversation(user_msg: str | ChatMessage | None, chat_history: Sequence[ChatMessage] | None) -> list[ChatMessage]:
-    """Return the messages of a call with tools. The integrations do not agree on which of both they take."""
-    if user_msg is None:
-        return list(chat_history or ())
-    said = ChatMessage(user_msg, role=MessageRole.USER) if isinstance(user_msg, str) else user_msg
-    return [*(chat_history or ()), said]
 
 
 def choice_for(given: Any, vendor: str) -> Any:

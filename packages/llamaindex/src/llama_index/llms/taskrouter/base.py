@@ -27,10 +27,11 @@ from llama_index.core.types import Model
 from llama_index.llms.taskrouter import _spec
 from llama_index.llms.taskrouter._calling import Asking, Calls, Predicting
 from llama_index.llms.taskrouter._candidates import Candidate, candidates_of, facts_of, shared_prompt
-from llama_index.llms.taskrouter._core_llm import CoreLLM, selections
-from llama_index.llms.taskrouter._request import Request, conversation
+from llama_index.llms.taskrouter._core_llm import selections
+from llama_index.llms.taskrouter._messages import conversation
+from llama_index.llms.taskrouter._request import Request
 from taskrouter import ConfigurationError, Router
-from taskrouter.adapters import Arguments, Candidates, check_arguments, checked, parts_of
+from taskrouter.adapters import Arguments, Candidates, check_arguments, checked, narrowed, parts_of
 from taskrouter.adapters.construction import ConfigSpec
 from taskrouter.router import PolicySpec
 
@@ -103,9 +104,6 @@ class RoutedLLM(FunctionCallingLLM):
             lambda given, timeout_s: candidates_of(given, timeout_s, settings),
             facts_of,
         )
-        for candidate in made.pool.values():
-            if isinstance(candidate.model, CoreLLM):
-                candidate.model.pool_model.connect(made.router, candidate.id)
         if "system_prompt" not in fields:
             fields["system_prompt"] = shared_prompt(made.pool)
         super().__init__(
@@ -136,9 +134,12 @@ class RoutedLLM(FunctionCallingLLM):
             node: the part's name.
             task: the task type of its steps, if it is known.
             **declared: `agent`, `tenant`, `tags`, `run_id` or `session_id`.
+
+        Raises:
+            ConfigurationError: a key or the task type is unknown, or the tags are no collection of strings.
         """
-        said = {"node": node, **({} if task is None else {"task": task}), **declared}
-        return self.model_copy(update={"declared": {**self.declared, **checked(said, "for_node")}})
+        said = {"node": node, "task": task, **declared}
+        return self.model_copy(update={"declared": narrowed(self.declared, said, "for_node")})
 
     # --- chat ---------------------------------------------------------------------------------------------------------
 
