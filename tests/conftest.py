@@ -13,6 +13,9 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # before anything
 import certifi
 import pytest
 from hypothesis import HealthCheck, settings
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from tests.standins import Vendors, serve
 
 from taskrouter import simulator
@@ -70,3 +73,17 @@ def vendors(running_vendors: Vendors) -> Iterator[Vendors]:
     """The stand-ins of both vendors, healthy and without a memory."""
     yield running_vendors
     running_vendors.reset()
+
+
+@pytest.fixture
+def exporter() -> InMemorySpanExporter:
+    """Keeps the spans that were made."""
+    return InMemorySpanExporter()
+
+
+@pytest.fixture
+def provider(exporter: InMemorySpanExporter) -> TracerProvider:
+    """Where spans go, for a router or for an instrumentation."""
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    return provider

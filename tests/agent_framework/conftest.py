@@ -9,8 +9,6 @@ import pytest
 from agent_framework import BaseChatClient, FunctionTool, Message, tool
 from agent_framework_openai import OpenAIChatClient, OpenAIChatCompletionClient
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from tests.standins import Vendors
 from tests.watcher import Watcher
 
@@ -41,18 +39,6 @@ def clients(vendors: Vendors) -> Clients:
 @pytest.fixture
 def watcher() -> Watcher:
     return Watcher()
-
-
-@pytest.fixture
-def exporter() -> InMemorySpanExporter:
-    return InMemorySpanExporter()
-
-
-@pytest.fixture
-def provider(exporter: InMemorySpanExporter) -> TracerProvider:
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    return provider
 
 
 @pytest.fixture

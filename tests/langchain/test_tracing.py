@@ -10,7 +10,6 @@ import pytest
 from langchain.agents import create_agent
 from openinference.instrumentation.langchain import LangChainInstrumentor
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from langchain_taskrouter import RoutedChatModel
@@ -20,18 +19,6 @@ from taskrouter.simulator import RunningServer
 from .conftest import FAST, PRICES, QUESTION, ModelOf
 
 WAYS = ["invoke", "ainvoke", "stream", "astream"]
-
-
-@pytest.fixture
-def exporter() -> InMemorySpanExporter:
-    return InMemorySpanExporter()
-
-
-@pytest.fixture
-def provider(exporter: InMemorySpanExporter) -> TracerProvider:
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    return provider
 
 
 @pytest.fixture
