@@ -38,6 +38,23 @@ def build_pool(models: Models, catalog: Catalog) -> tuple[ModelConfig, ...]:
     return pool
 
 
+def places_of(pool: Iterable[ModelConfig]) -> dict[str, ModelConfig]:
+    """Return every endpoint of the pool by its id: the models, and their deployments."""
+    places: dict[str, ModelConfig] = {}
+    for model in pool:
+        at = [model.at(deployment) for deployment in model.deployments] or [model]
+        for place in at:
+            if place.id in places:
+                raise ConfigurationError(f"the endpoint {place.id!r} is there twice: rename a model or a deployment")
+            places[place.id] = place
+    return places
+
+
+def as_served(pool: Iterable[ModelConfig]) -> list[ModelConfig]:
+    """Return the pool with the regions that its deployments serve from: one of them is enough to take a step."""
+    return [model.model_copy(update={"regions": model.served_in()}) if model.deployments else model for model in pool]
+
+
 def _with_id(key: str, spec: ModelSpec) -> ModelSpec:
     if isinstance(spec, str):
         return {"id": key, "model": spec}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import hashlib
 import json
 import math
@@ -11,17 +10,24 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, TypeAlias, TypeVar
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
-from pluggy import PluginManager
 from pydantic import BaseModel
 
 from taskrouter import __version__
+from taskrouter.arguments import (
+    checked_incumbent,
+    checked_rules,
+    checked_validators,
+    named,
+    no_step,
+    said_of,
+    unknown,
+)
 from taskrouter.budget import Budget, Need, Purse, StepWallet, affordable, pressure
 from taskrouter.catalog import Catalog
 from taskrouter.config import (
@@ -30,10 +36,9 @@ from taskrouter.config import (
     PolicyConfig,
     RouterConfig,
     RuleConfig,
-    validated,
 )
 from taskrouter.decision import Decision
-from taskrouter.errors import ConfigurationError, InvalidStepError, NoEligibleModelError, TaskRouterError
+from taskrouter.errors import ConfigurationError, NoEligibleModelError, TaskRouterError
 from taskrouter.events import Events
 from taskrouter.execution import (
     Engine,
@@ -60,7 +65,7 @@ from taskrouter.planning import Planner, make_selector
 from taskrouter.planning.prefix import PrefixMemory
 from taskrouter.plugins import load_plugins, offered, registered
 from taskrouter.policy import Eligibility, RuleSet
-from taskrouter.pool import Models, build_pool
+from taskrouter.pool import Models, as_served, build_pool, places_of
 from taskrouter.ports import WELL, Backend, Classifier, Conditions, Selector, StepObserver, Validator
 from taskrouter.profile import TaskProfile
 from taskrouter.profiling import Profiler
@@ -70,7 +75,6 @@ from taskrouter.step import Step
 
 R = TypeVar("R")
 C = TypeVar("C")
-N = TypeVar("N")
 PolicySpec: TypeAlias = PolicyConfig | str | Mapping[str, Any]
 """A policy as users write it: a name, weights, or a table as in `[policy]`."""
 
@@ -112,29 +116,29 @@ class Router:
         profiling = config.profiling
         self._pool = build_pool(config.models if models is None else models, Catalog.bundled())
         self._models = {model.id: model for model in self._pool}
-        self._incumbent = _incumbent(config.router.incumbent if incumbent is None else incumbent, self._models)
+        self._incumbent = checked_incumbent(config.router.incumbent if incumbent is None else incumbent, self._models)
         self._execution = config.execution
         self._rng = random.Random(config.router.seed)
-        self._places = _places(self._pool)
+        self._places = places_of(self._pool)
 
         self._plugins = load_plugins(plugins)
         self._selector_factories = offered(registered(self._plugins, "taskrouter_selectors"), "policy")
         backends = offered(registered(self._plugins, "taskrouter_backends"), "backend")
         self._dispatcher = Dispatcher(self._places, backends)
-        self._gate = Gate(config.gates, _validators(self._plugins, validators))
+        self._gate = Gate(config.gates, checked_validators(self._plugins, validators))
         self._selectors: dict[PolicyConfig, Selector] = {}
         self._policy = config.policy if policy is None else PolicyConfig.of(policy)
-        self._rule_configs = config.rules if rules is None else _rules(rules)
+        self._rule_configs = config.rules if rules is None else checked_rules(rules)
         self._default_selector: Selector | None = None
         self._default_selector = self._selector(self._policy)
         self._check_references()
 
         classifiers = offered(registered(self._plugins, "taskrouter_classifiers"), "classifier")
-        classifier: Classifier = _named(classifiers, profiling.classifier, "profiling.classifier")
+        classifier: Classifier = named(classifiers, profiling.classifier, "profiling.classifier")
         self._profiler = Profiler(profiling, classifier)
         self._rules = RuleSet(self._rule_configs)
         self._schemas = SchemaCheck()
-        self._eligibility = Eligibility(_as_served(self._pool), margin=config.router.margin)
+        self._eligibility = Eligibility(as_served(self._pool), margin=config.router.margin)
         self._planner = Planner(self._pool, incumbent=list(self._models).index(self._incumbent))
         self._policy_version = _version(self._pool, self._incumbent, self._policy, self._rule_configs, profiling)
         self._health = TellingHealth(
@@ -217,7 +221,7 @@ class Router:
         """
         started_s = time.perf_counter()
         if not isinstance(step, Step):
-            raise _no_step(step)
+            raise no_step(step)
         if step.tools or step.response_schema is not None:
             self._schemas.check(step)
         declared, sensitivity = self._rules.declarations(step)
@@ -590,14 +594,13 @@ class Router:
         What a step may not be sent to, it may not be sent to as a fallback either.
         """
         if not isinstance(step, Step):
-            raise _no_step(step)
+            raise no_step(step)
         if not isinstance(decision, Decision):
             raise ConfigurationError(f"decision is a {type(decision).__name__}; pass what `route` returned")
         for model in (*decision.plan.models, *decision.fallbacks):
             if model not in self._models:
                 raise ConfigurationError(
-                    f"decision: {_unknown('model', model, self._models, 'the pool has')}; "
-                    "pass a decision of this router"
+                    f"decision: {unknown('model', model, self._models, 'the pool has')}; pass a decision of this router"
                 )
         effects = self._rules.effects(step, decision.profile)
         _, rejected = self._eligibility.check(decision.profile, effects.demands, max_cost_usd=effects.max_cost_usd)
@@ -609,7 +612,7 @@ class Router:
             return self._default_selector  # hashing a configuration takes longer than choosing a model
         selector = self._selectors.get(config)
         if selector is None:
-            factory = _named(self._selector_factories, config.name, where)
+            factory = named(self._selector_factories, config.name, where)
             selector = self._selectors[config] = make_selector(factory, config)
         return selector
 
@@ -625,7 +628,7 @@ class Router:
         wanted = tuple(ids)
         for name in wanted:
             if not isinstance(name, str) or name not in self._models:
-                raise ConfigurationError(f"{where}: {_unknown('model', name, self._models, 'the pool has')}")
+                raise ConfigurationError(f"{where}: {unknown('model', name, self._models, 'the pool has')}")
         return frozenset(wanted)
 
     def _check_references(self) -> None:
@@ -639,87 +642,6 @@ class Router:
                 self._selector(rule.policy, f"{where}.policy")
                 self._known(rule.policy.escalation, f"{where}.policy.escalation")
         self._known(self._policy.escalation, "policy.escalation")
-
-
-def _places(pool: Iterable[ModelConfig]) -> dict[str, ModelConfig]:
-    """Return every endpoint of the pool by its id: the models, and their deployments."""
-    places: dict[str, ModelConfig] = {}
-    for model in pool:
-        at = [model.at(deployment) for deployment in model.deployments] or [model]
-        for place in at:
-            if place.id in places:
-                raise ConfigurationError(f"the endpoint {place.id!r} is there twice: rename a model or a deployment")
-            places[place.id] = place
-    return places
-
-
-def _as_served(pool: Iterable[ModelConfig]) -> list[ModelConfig]:
-    """Return the pool with the regions that its deployments serve from: one of them is enough to take a step."""
-    return [model.model_copy(update={"regions": model.served_in()}) if model.deployments else model for model in pool]
-
-
-def _validators(manager: PluginManager, given: Mapping[str, Validator] | None) -> dict[str, Validator]:
-    if given is not None and not isinstance(given, Mapping):
-        raise ConfigurationError(f"validators is a {type(given).__name__}; it must be a mapping from name to function")
-    for name, validator in (given or {}).items():
-        if not isinstance(name, str):
-            raise ConfigurationError(f"validators: {name!r:.40} is a {type(name).__name__}; a validator's name is text")
-        if not callable(validator):
-            raise ConfigurationError(f"validators[{name!r}] is a {type(validator).__name__}; it must be a function")
-    return offered([*registered(manager, "taskrouter_validators"), given or {}], "validator")
-
-
-def _incumbent(wanted: str | None, models: Mapping[str, ModelConfig]) -> str:
-    if wanted is None:
-        if len(models) == 1:
-            return next(iter(models))
-        raise ConfigurationError(
-            f"incumbent is missing: name the model you use today, one of {', '.join(models)}; the router stays with it "
-            "whenever it is unsure"
-        )
-    if not isinstance(wanted, str) or wanted not in models:
-        raise ConfigurationError(f"incumbent: {_unknown('model', wanted, models, 'the pool has')}")
-    return wanted
-
-
-def _rules(rules: Iterable[RuleConfig | Mapping[str, Any]]) -> tuple[RuleConfig, ...]:
-    if isinstance(rules, str | bytes | Mapping | RuleConfig) or not isinstance(rules, Iterable):
-        raise ConfigurationError(f"rules must be a list of rules, not {rules!r:.80}")
-    return tuple(
-        rule if isinstance(rule, RuleConfig) else validated(RuleConfig, rule, where=f"rules[{position}]")
-        for position, rule in enumerate(rules)
-    )
-
-
-def _named(offers: Mapping[str, N], name: str, where: str) -> N:
-    if name not in offers:
-        raise ConfigurationError(f"{where}: {_unknown('name', name, sorted(offers), 'known:')}")
-    return offers[name]
-
-
-def _unknown(what: str, name: object, known: Iterable[str], lead: str) -> str:
-    """Say that a name is unknown, which there are, and which one may have been meant."""
-    known = tuple(known)
-    near = difflib.get_close_matches(name, known, n=1) if isinstance(name, str) else ()
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"unknown {what} {name!r:.80}; {lead} {', '.join(known)}{hint}"
-
-
-def _no_step(given: object) -> InvalidStepError:
-    return InvalidStepError(
-        f"a {type(given).__name__} is no step: pass Step(messages=[{{'role': 'user', 'content': '...'}}])"
-    )
-
-
-@contextmanager
-def said_of(origin: object) -> Iterator[None]:
-    """Say of a configuration error raised inside where the configuration comes from; None: it says enough."""
-    try:
-        yield
-    except ConfigurationError as error:
-        if origin is None or type(error) is not ConfigurationError:
-            raise
-        raise ConfigurationError(f"{origin}: {error}") from error
 
 
 def _version(*parts: object) -> str:

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+from taskrouter.arguments import said_of
 from taskrouter.config import PolicyConfig, RouterConfig
-from taskrouter.router import Router, said_of
+from taskrouter.router import Router
 
 CONFIG_FILE = Path("taskrouter.toml")
 
