@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 PACKAGES := packages/core packages/langchain packages/llamaindex packages/autogen
 
 .DEFAULT_GOAL := help
-.PHONY: help install system demo test lint format types imports check lock bench chaos conformance-langchain conformance-llamaindex \
+.PHONY: help install system demo test lint format types imports check lock bench bench-quality chaos conformance-langchain conformance-llamaindex \
 	conformance-autogen wheels clean
 
 help: ## Show what there is to make.
@@ -71,6 +71,11 @@ bench: $(STAMP) ## Measure decision latency, import time and what a call costs.
 	$(BIN)/python benchmarks/decision_latency.py
 	$(BIN)/python benchmarks/import_time.py
 	$(BIN)/python benchmarks/execution_overhead.py
+
+# Recordings are no part of the repository: make bench-quality RECORDINGS=folder
+RECORDINGS ?= ../shared/data/recordings
+bench-quality: $(STAMP) ## Measure quality and saving of every policy, beside other routers, on recorded outcomes.
+	$(BIN)/python -m benchmarks.quality --data $(RECORDINGS)
 
 # Its short form is tests/chaos.
 chaos: $(STAMP) ## Prove that execution survives: every fault, every way to ask, then a soak.

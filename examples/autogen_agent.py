@@ -39,7 +39,7 @@ def routed(base_url: str) -> RoutedChatCompletionClient:
             for name, model in MODELS.items()
         },
         incumbent="large",  # the model you use today: the router stays with it whenever it is unsure
-        policy="economy",  # the default, `safe`, never leaves a working incumbent
+        policy="economy",  # the default, `safe`, only leaves it where answers are checked
     )
 
 

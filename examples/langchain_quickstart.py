@@ -51,7 +51,7 @@ def routed(base_url: str) -> RoutedChatModel:
             name: ChatOpenAI(model=name, base_url=base_url, api_key=SecretStr("none")) for name in ("small", "large")
         },
         incumbent="large",  # the model you use today: the router stays with it whenever it is unsure
-        policy="balanced",  # the default, `safe`, never leaves a working incumbent
+        policy="balanced",  # the default, `safe`, only leaves it where answers are checked
         config={"models": [{**model, "quality": figures(str(model["id"]))} for model in SIMULATED]},
     )
 

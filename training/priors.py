@@ -7,10 +7,11 @@ hard one. So for each task type one additive model is fitted to all figures of i
 
     log-odds(share right) = ability of the model + easiness of the benchmark
 
-by weighted ridge regression (a figure that was not checked counts for half; the ridge draws abilities that rest on
-little to the average). A model's prior is its fitted share right, averaged over ALL benchmarks of the task type's
-yardstick, whether it took them or not: the same for everybody. `general` is fitted to all figures of the table, and
-models that are known by special benchmarks alone get none.
+by weighted ridge regression (a figure that was not checked counts for half, and for nothing where it is all that is
+known of a specialist; the ridge draws abilities that rest on little to the average). A model's prior is its fitted
+share right, averaged over ALL benchmarks of the task type's yardstick, whether it took them or not: the same for
+everybody. `general` is fitted to all figures of the table but the `narrow` ones, and models that are known by special
+benchmarks alone get none.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ from __future__ import annotations
 import json
 import math
 import tomllib
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from taskrouter.catalog.card import GENERAL
+from taskrouter.catalog import Catalog
+from taskrouter.catalog.card import GENERAL, Tier
 from taskrouter.catalog.names import parse
+from taskrouter.catalog.priors import kin_keys
+from taskrouter.catalog.tiers import tier_of
 
 TABLE = Path(__file__).with_name("priors.toml")
 OUTPUT = Path(__file__).parents[1] / "packages/core/src/taskrouter/catalog/data/priors.json"
@@ -73,12 +77,17 @@ def main() -> None:
 
 
 def build(table: str) -> str:
-    """Return the data file: `{stem: {revision: {task type: [mean, weight, source]}}}`, the same for the same table."""
+    """Return the data file, the same for the same table and catalogue.
+
+    `models`: {stem: {revision: {task type: [mean, weight, source]}}}. `kin`: {family, or size class, or both: {task
+    type: [mean, models]}}, the means of those models, for models that have no figure of their own.
+    """
     document = tomllib.loads(table)
     figures = list(_figures(document["table"]))
     models: dict[str, dict[str, dict[str, Prior]]] = {}
-    used = {task: [f for f in figures if f.benchmark in names] for task, names in document["tasks"].items()}
-    used[GENERAL] = _of_broad_models(figures, document["broad"])
+    broad = _broad_models(figures, document["broad"])
+    used = {task: _telling(figures, names, broad) for task, names in document["tasks"].items()}
+    used[GENERAL] = [f for f in figures if f.model in broad and f.benchmark not in document.get("narrow", ())]
     yardsticks: dict[str, Sequence[str]] = document["tasks"] | document["yardsticks"]
     for task, of_task in used.items():
         for (stem, revision), prior in _fit_task(of_task, yardsticks[task]).items():
@@ -86,7 +95,30 @@ def build(table: str) -> str:
     for alias, model in document["aliases"].items():
         theirs, mine = parse(model), parse(alias)
         models.setdefault(mine.stem, {})[mine.revision or ""] = models[theirs.stem][theirs.revision or ""]
-    return _json(models)
+    return _json(models, _kin(models))
+
+
+def _kin(models: Mapping[str, Mapping[str, Mapping[str, Prior]]]) -> dict[str, dict[str, tuple[float, int]]]:
+    """Average the figures of each family and size class; a model counts once, whatever its revisions."""
+    shares: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for stem, revisions in models.items():
+        for task in sorted({task for tasks in revisions.values() for task in tasks}):
+            own = [tasks[task].mean for tasks in revisions.values() if task in tasks]
+            for key in filter(None, kin_keys(parse(stem).family, _tier(stem, revisions))):
+                shares[key][task].append(sum(own) / len(own))
+    return {
+        key: {task: (round(sum(means) / len(means), 3), len(means)) for task, means in sorted(by_task.items())}
+        for key, by_task in sorted(shares.items())
+    }
+
+
+def _tier(stem: str, revisions: Iterable[str]) -> Tier | None:
+    """Size class by the catalogue, which knows prices, else by the name."""
+    for revision in ("", *sorted(revisions, reverse=True)):
+        card = Catalog.bundled().resolve(f"{stem}-{revision}" if revision else stem)
+        if card is not None and card.tier:
+            return card.tier
+    return tier_of(parse(stem), None)
 
 
 def _figures(tables: Iterable[Mapping[str, Any]]) -> Iterator[Figure]:
@@ -106,12 +138,19 @@ def _figures(tables: Iterable[Mapping[str, Any]]) -> Iterator[Figure]:
                     )
 
 
-def _of_broad_models(figures: Sequence[Figure], broad: Sequence[str]) -> list[Figure]:
+def _broad_models(figures: Sequence[Figure], broad: Sequence[str]) -> set[tuple[str, str]]:
     """Leave out models that were only tested on their speciality: a good mathematician need not write well."""
     taken: dict[tuple[str, str], set[str]] = defaultdict(set)
     for figure in figures:
         taken[figure.model].add(figure.benchmark)
-    return [f for f in figures if len(taken[f.model]) > 1 and not taken[f.model].isdisjoint(broad)]
+    return {model for model, its in taken.items() if len(its) > 1 and not its.isdisjoint(broad)}
+
+
+def _telling(figures: Sequence[Figure], benchmarks: Sequence[str], broad: Collection[tuple[str, str]]) -> list[Figure]:
+    """Return the figures that speak for a task; a specialist's only one must have been checked."""
+    of_task = [f for f in figures if f.benchmark in benchmarks]
+    counts = Counter(f.model for f in of_task)
+    return [f for f in of_task if f.model in broad or counts[f.model] > 1 or f.weight > UNCHECKED]
 
 
 def _fit_task(figures: Sequence[Figure], yardstick: Sequence[str]) -> dict[tuple[str, str], Prior]:
@@ -176,24 +215,31 @@ def _share(log_odds: float) -> float:
     return 1 / (1 + math.exp(-log_odds))
 
 
-def _json(models: Mapping[str, Mapping[str, Mapping[str, Prior]]]) -> str:
+def _json(
+    models: Mapping[str, Mapping[str, Mapping[str, Prior]]], kin: Mapping[str, Mapping[str, tuple[float, int]]]
+) -> str:
     sources = sorted(
         {p.source for revisions in models.values() for tasks in revisions.values() for p in tasks.values()}
     )
     index = {source: i for i, source in enumerate(sources)}
     lines = [
         f"{json.dumps(stem)}: "
-        + json.dumps(
+        + _short(
             {
                 revision: {task: [p.mean, p.weight, index[p.source]] for task, p in sorted(tasks.items())}
                 for revision, tasks in sorted(models[stem].items())
-            },
-            separators=(",", ":"),
+            }
         )
         for stem in sorted(models)
     ]
     head = ",\n".join(json.dumps(source, ensure_ascii=False) for source in sources)
-    return f'{{"sources": [\n{head}\n],\n"models": {{\n' + ",\n".join(lines) + "\n}}\n"
+    relatives = ",\n".join(f"{json.dumps(key)}: {_short(means)}" for key, means in kin.items())
+    body = ",\n".join(lines)
+    return f'{{"sources": [\n{head}\n],\n"models": {{\n{body}\n}},\n"kin": {{\n{relatives}\n}}}}\n'
+
+
+def _short(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 if __name__ == "__main__":

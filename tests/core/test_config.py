@@ -205,7 +205,7 @@ WRONG: dict[str, tuple[str, Any, str]] = {
     "unknown section, nothing near": (
         "zzz",
         1,
-        "unknown key 'zzz'; known here: budget, execution, gates, health, models, policy",
+        "unknown key 'zzz'; known here: budget, execution, gates, health, learning, models, policy",
     ),
     "unknown key": ("router.incumbant", "a", "unknown key 'router.incumbant'; did you mean 'incumbent'?"),
     "unknown model key": ("models.1.contxt_tokens", 1, "'models[1].contxt_tokens'; did you mean 'context_tokens'?"),

@@ -26,6 +26,7 @@ def test_feedback_is_a_record_of_the_decision_and_of_who_says_what(tmp_path: Pat
         router.feedback(decision.id, True)
     first, second = feedback_in(url)
     assert first.pop("at_s") <= second.pop("at_s")
+    assert first.pop("owner") == second.pop("owner")
     assert first == {"v": 1, "decision_id": decision.id, "score": 0.25, "source": "unit tests"}
     assert second == {"v": 1, "decision_id": decision.id, "score": 1.0, "source": "user"}
 

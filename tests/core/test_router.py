@@ -245,7 +245,7 @@ def test_every_policy_ranks_exactly_the_eligible_models_and_falls_back_to_the_in
         ({"models": pool(), "incumbent": "large", "rules": [{"name": "r", "use": ["x"]}]}, r"rules\[0\] \('r'\).use"),
         ({"models": pool(), "incumbent": "large", "rules": [{"name": "r", "task_type": "plan"}]}, "unknown task type"),
         ({"models": [{"id": "a", "base_url": "http://x", "backend": "carrier"}]}, "unknown backend 'carrier'; known"),
-        ({"models": pool(), "incumbent": "large", "config": {"profiling": {"classifier": "x"}}}, "known: rules"),
+        ({"models": pool(), "incumbent": "large", "config": {"profiling": {"classifier": "x"}}}, "known: ngrams,"),
         ({"models": pool(), "incumbent": 3}, "incumbent: unknown model 3; the pool has small, medium, large"),
         ({"models": pool(), "incumbent": ["large"]}, r"incumbent: unknown model \['large'\]"),
         ({"models": pool(), "incumbent": "large", "rules": 3}, "rules must be a list of rules, not 3"),

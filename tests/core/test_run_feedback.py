@@ -46,7 +46,7 @@ def test_a_run_counts_as_one_label_divided_among_its_answered_steps(tmp_path: Pa
 def test_the_step_of_which_least_was_known_gets_most_of_it() -> None:
     with router_of() as router:
         known, unknown = ask(router, "r"), ask(router, "r", "unsure")
-        shares = router._credit.shares("r")
+        shares = router._teaching.credit.shares("r")
     assert shares[unknown] > 10 * shares[known] > 0
 
 
@@ -72,10 +72,10 @@ def test_the_latest_runs_and_their_latest_steps_are_remembered(monkeypatch: pyte
     with router_of() as router:
         first = [ask(router, "one") for _ in range(3)]
         ask(router, "two")
-        assert list(router._credit.shares("one")) == first[1:]
+        assert list(router._teaching.credit.shares("one")) == first[1:]
         ask(router, "one")
         ask(router, "three")
-        assert [bool(router._credit.shares(run)) for run in ("one", "two", "three")] == [True, False, True]
+        assert [bool(router._teaching.credit.shares(run)) for run in ("one", "two", "three")] == [True, False, True]
 
 
 @given(st.lists(st.sampled_from(["sure", "unsure"]), min_size=1, max_size=20))
@@ -83,7 +83,7 @@ def test_shares_are_positive_and_sum_to_one(models: list[str]) -> None:
     with router_of() as router:
         for model in models:
             ask(router, "r", model)
-        shares = router._credit.shares("r")
+        shares = router._teaching.credit.shares("r")
     assert len(shares) == len(models)
     assert min(shares.values()) > 0
     assert sum(shares.values()) == pytest.approx(1.0)

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from taskrouter import InvalidStepError, Step
-from taskrouter.schemas import SchemaCheck
+from taskrouter.schemas import SchemaCheck, gathered_faults
 
 USER = [{"role": "user", "content": "Fill this in."}]
 
@@ -92,3 +92,23 @@ def test_what_is_no_schema_is_refused_in_words(schema: Any, message: str) -> Non
 def test_a_response_schema_of_another_kind_is_told_what_to_pass(schema: Any, message: str) -> None:
     with pytest.raises(InvalidStepError, match=re.escape(message)):
         SchemaCheck().check(Step(messages=USER, response_schema=schema))
+
+
+def faulty(name: str) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: {"type": "any"}}}
+
+
+def test_a_deep_fault_is_warned_of_once_and_taken(caplog: pytest.LogCaptureFixture) -> None:
+    check({"parameters": faulty("a")}, times=3)
+    assert [record.name for record in caplog.records] == ["taskrouter.schemas"]
+    assert "at properties/a/type: wrong 'anyOf'; some providers will refuse it" in caplog.text
+
+
+def test_deep_faults_can_be_gathered_instead_and_are_logged_again_afterwards(caplog: pytest.LogCaptureFixture) -> None:
+    with gathered_faults() as faults:
+        for name in ("a", "b", "a"):
+            check({"parameters": faulty(name)}, times=1)
+    assert len(faults) == 2
+    assert not caplog.records
+    check({"parameters": faulty("a")}, times=1)
+    assert len(caplog.records) == 1

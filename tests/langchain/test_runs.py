@@ -94,7 +94,7 @@ def test_a_run_s_outcome_can_be_credited_to_its_steps(routed: Routed, weather: A
     result = create_agent(model, [weather]).invoke(ASKED, {"configurable": {"taskrouter": {"run_id": "mine"}}})
     decided = [m.response_metadata["taskrouter"]["decision_id"] for m in result["messages"] if isinstance(m, AIMessage)]
     model.router.feedback_run("mine", 1.0)
-    assert list(model.router._credit.shares("mine")) == decided
+    assert list(model.router._teaching.credit.shares("mine")) == decided
 
 
 @pytest.mark.parametrize("fault", [None, "server_error", "cut_after_role", "empty_stream"])

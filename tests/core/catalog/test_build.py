@@ -109,3 +109,42 @@ def test_models_that_took_different_benchmarks_are_compared_through_a_common_one
 def test_only_broadly_tested_models_get_a_general_prior(script):
     models = json.loads(script("priors").build(TABLE))["models"]
     assert {name for name, revisions in models.items() if "general" in revisions[""]} == {"house-anchor"}
+
+
+def test_what_agreement_loses_is_measured_from_answers_and_a_recording_can_be_left_out(script, tmp_path):
+    plans = script("plan_priors")
+    write_recordings(tmp_path)
+    recordings = plans.read(tmp_path)
+    figures = plans.measure(recordings)["agreement"]["number"]
+    assert figures["prompts"] == 80
+    assert figures["tasks"] == 2
+    assert figures["loss"] == pytest.approx(0.1)  # the pair shares a mistake in one of ten, and the incumbent has none
+    assert figures["source"] == "one, undated; two, undated"
+    assert plans.measure(plans.without(recordings, ["one", "two"])) == {"agreement": {}}
+    assert sorted(plans.without(recordings, ["one"])) == ["two"]
+
+
+def test_a_recording_that_shares_prompts_with_one_that_is_left_out_is_left_out_too(script, tmp_path):
+    plans = script("plan_priors")
+    write_recordings(tmp_path)
+    (tmp_path / "mix.jsonl").write_bytes((tmp_path / "one.jsonl").read_bytes())
+    assert sorted(plans.without(plans.read(tmp_path), ["one"])) == ["two"]
+
+
+def write_recordings(folder):
+    """Two recordings in which two cheap models always agree, and are wrong together in one of ten answers."""
+    for name, start in (("one", 0), ("two", 1000)):
+        lines = []
+        for number in range(start, start + 40):
+            wrong = number % 10 == 0
+            cheap = {"score": 0.0 if wrong else 1.0, "cost_usd": 0.0001, "answer": "wrong" if wrong else "right"}
+            outcomes = {
+                "gpt-4o": {"score": 1.0, "cost_usd": 0.01, "answer": "right"},
+                "gpt-4o-mini": cheap,
+                "gemini-1.5-flash": cheap,
+            }
+            message = {"role": "user", "content": f"How much is {number} plus 1?"}
+            lines.append(
+                json.dumps({"id": f"{number}", "task": f"sums {name}", "messages": [message], "outcomes": outcomes})
+            )
+        (folder / f"{name}.jsonl").write_text("\n".join(lines), encoding="utf-8")

@@ -82,6 +82,18 @@ def test_dropped_models_are_said_on_standard_error(run, judged_file, write_recor
     assert "mid" in result.stderr
 
 
+def test_tools_with_faults_deep_inside_are_counted_in_one_line(run, write_recording, make_line):
+    def tool(name):
+        parameters = {"type": "object", "properties": {name: {"type": "any"}}}
+        return {"type": "function", "function": {"name": name, "parameters": parameters}}
+
+    rows = [make_line(str(i), "code", f"call {i}", 1, 1, 1, tools=[tool(f"f{i % 3}")]) for i in range(9)]
+    result = run(write_recording(rows), "--split", "0.5", "--json")
+    assert result.exit_code == 0, result.output
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert "warning: schemas of tools or answers with a fault deep inside: 3, for example" in result.stderr
+
+
 def test_the_plot_is_written(run, judged_file, learned_file, tmp_path):
     assert run(judged_file, "--fit", learned_file, "--plot", tmp_path / "plot.svg").exit_code == 0
     assert (tmp_path / "plot.svg").stat().st_size > 10_000

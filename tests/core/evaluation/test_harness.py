@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskrouter.errors import ConfigurationError
+from taskrouter.evaluation.arms import arms_of
 from taskrouter.evaluation.baselines import hull_of, incumbent_of, oracle, singles, uniform
 from taskrouter.evaluation.harness import evaluate
-from taskrouter.evaluation.learned import Learned, arms_of
+from taskrouter.evaluation.learned import Learned
 from taskrouter.evaluation.recordings import Prompt, RecordedOutcome, Recording, read_recordings
 from taskrouter.evaluation.situations import by_task
 from taskrouter.step import Step, StepContext
@@ -253,7 +254,8 @@ def test_learned_finds_the_easy_task_and_does_not_look_at_test_labels():
     for name in ("safe", "balanced", "economy", "learned", "task-table", "knn-text"):
         assert honest.policy(name).plans == blind.policy(name).plans
     learned = Learned.fit(train, by_task(train), "big")
-    assert {path[1]: str(plan) for path, plan in learned.choices.items()}["chat"] == "tiny"
+    assert learned.policy is not None
+    assert [str(branch.plan) for branch in learned.policy.branches["chat"]] == ["tiny"]
     assert (honest.policy("learned").saving or 0.0) > 0.1
     assert honest.policy("learned").delta_points > -10
 
@@ -263,7 +265,7 @@ def test_learned_leaves_unseen_identities_to_the_incumbent():
     train = recorded(rng, 600)
     learned = Learned.fit(train, by_task(train), "big")
     unseen = by_task(train)[0]._replace(identity="never seen")
-    assert learned.choices
+    assert learned.policy is not None
     assert [str(plan) for plan in learned.plans([unseen, unseen._replace(identity=None)])] == ["big", "big"]
 
 
@@ -273,7 +275,9 @@ def test_learned_may_let_two_cheap_models_agree_where_answers_were_recorded():
     assert [str(plan) for plan in arms_of(with_answers, "big")][3:] == ["agree(mid, tiny, big)"]
     assert len(arms_of(without, "big")) == 3
     train = recorded(rng, 900, answers=True)
-    kinds = {plan.kind for plan in Learned.fit(train, by_task(train), "big").choices.values()}
+    learned = Learned.fit(train, by_task(train), "big")
+    assert learned.policy is not None
+    kinds = {branch.plan.kind for branches in learned.policy.branches.values() for branch in branches}
     assert "agree" in kinds  # a wrong answer never agrees here, so agreement costs nothing in quality
 
 

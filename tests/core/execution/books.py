@@ -9,7 +9,7 @@ from collections.abc import Container, Sequence
 from taskrouter import Attempt, BudgetExceededError, ResponseView
 from taskrouter.errors import ModelCallError
 from taskrouter.execution.observer import SilentObserver, SilentVisit
-from taskrouter.outcome import OutcomeStatus, Role
+from taskrouter.outcome import Check, OutcomeStatus, Role
 from taskrouter.ports import Admission, Endpoint, Refusal, VisitObserver
 
 
@@ -30,6 +30,8 @@ class AccessBook:
         self._rng = rng or random.Random(0)
         self.open: list[tuple[str, bool]] = []
         self.reports: list[str] = []
+        self.out: set[str] = set()
+        """Models that cannot be called now."""
         self.usual_s: float | None = None
         self.cold_s = 0.0
 
@@ -37,7 +39,7 @@ class AccessBook:
         self, model: str, now_s: float, *, tried: Container[str] = (), regions: frozenset[str] | None = None
     ) -> Admission | None:
         usable = [p for p in self._places if p.model == model and p.id not in tried]
-        if not usable or self._rng.random() < self._blocked:
+        if not usable or model in self.out or self._rng.random() < self._blocked:
             return None
         return self._opened(Admission(endpoint=usable[0], probe=self._rng.random() < self._blocked))
 
@@ -139,7 +141,9 @@ class ObserverBook(SilentObserver):
         self.visits.append(VisitBook(endpoint, role, index))
         return self.visits[-1]
 
-    def step_ended(self, status: OutcomeStatus, attempts: Sequence[Attempt]) -> None:
+    def step_ended(
+        self, status: OutcomeStatus, attempts: Sequence[Attempt], answered: Attempt | None, check: Check
+    ) -> None:
         self.ends.append((status, tuple(attempts)))
 
 

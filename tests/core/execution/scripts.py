@@ -25,7 +25,7 @@ from taskrouter.execution.commands import (
     Reserved,
     Wait,
 )
-from taskrouter.ports import Access, StepObserver, Wallet
+from taskrouter.ports import Access, AnswerReader, StepObserver, Wallet
 
 MODELS = ("first", "second", "third")
 
@@ -43,17 +43,17 @@ def cards(**windows: int) -> dict[str, ModelConfig]:
     }
 
 
-def decision(*models: str) -> Decision:
+def decision(*models: str, plan: Plan | None = None) -> Decision:
     return Decision(
         id="dec_1",
-        plan=Plan(models=(models[0],)),
+        plan=plan or Plan(models=(models[0],)),
         profile=TaskProfile(task_type="chat", confidence=1.0, input_tokens=100, output_tokens=50),
         policy="safe",
         policy_version="0",
         reason="incumbent",
         detail="",
-        incumbent=models[0],
-        fallbacks=tuple(models[1:]),
+        incumbent=models[0] if plan is None else plan.models[-1],
+        fallbacks=tuple(models[1:] if plan is None else models),
         rejected=(),
         propensity=1.0,
         duration_s=0.0,
@@ -72,10 +72,13 @@ def engine(
     access: Access | None = None,
     wallet: Wallet | None = None,
     gate: Gate | None = None,
+    plan: Plan | None = None,
+    readers: Mapping[str, AnswerReader] | None = None,
 ) -> Engine:
+    """With a plan, `models` are its fallbacks alone."""
     return Engine(
         step=step or Step(messages=[{"role": "user", "content": "hello"}]),
-        decision=decision(*(models or MODELS)),
+        decision=decision(*(models or (MODELS if plan is None else ())), plan=plan),
         cards=pool or cards(),
         settings=settings or ExecutionConfig(),
         observer=observer or SilentObserver(),
@@ -86,6 +89,7 @@ def engine(
         access=access,
         wallet=wallet,
         gate=gate,
+        readers=readers,
     )
 
 

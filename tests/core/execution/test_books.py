@@ -12,7 +12,7 @@ from tests.core.execution.books import AccessBook, ObserverBook, WalletBook, bal
 from tests.core.execution.scripts import MODELS, cards, decision
 from tests.core.execution.worlds import World
 
-from taskrouter import AllAttemptsFailedError, BudgetExceededError, ConfigurationError, ResponseView, Step
+from taskrouter import AllAttemptsFailedError, BudgetExceededError, ConfigurationError, Plan, ResponseView, Step
 from taskrouter.config import ExecutionConfig, GatesConfig
 from taskrouter.errors import LocalFailure, StreamBroken
 from taskrouter.execution import Engine, Gate
@@ -20,6 +20,12 @@ from taskrouter.execution.commands import Abandoned
 from taskrouter.ports import Validator
 
 STEP = Step(messages=[{"role": "user", "content": "hello"}])
+PLANS = (
+    None,
+    Plan(kind="agree", models=("first", "second", "third")),
+    Plan(kind="agree", models=("second", "third", "fourth", "first")),
+    Plan(kind="gate", models=("first", "third")),
+)
 ENDS = (AllAttemptsFailedError, BudgetExceededError, StreamBroken, LocalFailure, ConfigurationError)
 
 
@@ -29,11 +35,12 @@ class Case:
     def __init__(self, seed: int, *, abandon_at: int | None, close: bool) -> None:
         rng = self.rng = random.Random(seed)
         self.access = AccessBook(
-            MODELS, deployments=rng.choice((1, 1, 3)), blocked=rng.choice((0.0, 0.0, 0.3, 1.0)), rng=rng
+            (*MODELS, "fourth"), deployments=rng.choice((1, 1, 3)), blocked=rng.choice((0.0, 0.0, 0.3, 1.0)), rng=rng
         )
         self.access.usual_s = rng.choice((None, 0.3, 1.0))
         self.access.cold_s = rng.choice((0.0, 0.0, 5.0))
         self.wallet = self._wallet() if rng.random() < 0.6 else None
+        self.plan = rng.choice(PLANS)
         self.observer = ObserverBook()
         self.settings = ExecutionConfig(
             timeout_s=rng.choice((1.0, 5.0, 60.0)),
@@ -50,13 +57,15 @@ class Case:
         )
         engine = Engine(
             step=STEP,
-            decision=decision(*MODELS),
-            cards=cards(first=8_000, second=4_000, third=100_000),
+            decision=decision(*MODELS[: rng.choice((0, 1, 3))], plan=self.plan) if self.plan else decision(*MODELS),
+            cards=cards(first=8_000, second=4_000, third=100_000)
+            | {"fourth": cards()["first"].model_copy(update={"id": "fourth"})},
             settings=self.settings,
             observer=self.observer,
             rng=rng,
             started_s=0.0,
             expects_finish=rng.random() < 0.5,
+            readers={"whole": lambda step, view: view.text or None} if rng.random() < 0.5 else None,
             unlimited=rng.random() < 0.5,
             access=self.access,
             wallet=self.wallet,
@@ -103,8 +112,12 @@ def test_every_admission_reservation_and_visit_is_closed_once(seed: int, abandon
     if world.outcome is not None:
         assert world.running == {}
         assert status in ("ok", "fallback")
-        assert [a.status for a in attempts].count("ok") == 1
+        taken = world.outcome.answered
+        assert taken.status == "ok"
+        assert [a.status for a in attempts if a.role != "propose" or a is taken].count("ok") == 1
         assert world.outcome.attempts == attempts
+        assert len(world.outcome.proposals) == [a.role for a in attempts].count("propose")
+        assert (world.outcome.check == "agreed") == (taken.role == "propose" and status == "ok")
     elif left:
         assert status == "cancelled"
     else:
@@ -118,8 +131,7 @@ def test_no_chunk_of_a_failed_attempt_reaches_the_reader(seed: int) -> None:
     case = Case(seed, abandon_at=None, close=False)
     by_attempt = {attempt for attempt, _ in case.world.emitted}
     if case.world.outcome is not None and case.streamed:
-        answered = next(a.index for a in case.world.outcome.attempts if a.status == "ok")
-        assert by_attempt <= {answered}
+        assert by_attempt <= {case.world.outcome.answered.index}
         numbers = [number for _, number in case.world.emitted]
         assert numbers == list(range(1, len(numbers) + 1))
         assert numbers

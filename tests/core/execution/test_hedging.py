@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -12,36 +11,16 @@ from typing import Any
 import pytest
 from tests.core.execution.books import AccessBook, ObserverBook, WalletBook, balanced, refusal
 from tests.core.execution.scripts import MODELS, cards, engine, text
-from tests.core.execution.worlds import World
+from tests.core.execution.worlds import Told
 
 from taskrouter import AllAttemptsFailedError, ConfigurationError, Outcome, ResponseView, Router, Step
 from taskrouter import errors as e
 from taskrouter.config import ExecutionConfig, GatesConfig
 from taskrouter.execution import Gate, drive, drive_async
-from taskrouter.execution.commands import Answered, Call, CallEnd, Failed, Start
+from taskrouter.execution.commands import Call, Start
 
 STEP = Step(messages=[{"role": "user", "content": "hello"}])
 USUAL_S = 1.0
-
-
-class Play(World):
-    """What becomes of each call is written down: model -> (seconds, answer or failure), one after the other."""
-
-    def __init__(self, steps: Any, answers: dict[str, list[tuple[float, ResponseView | Exception]]]) -> None:
-        self.answers = answers
-        self.commands: list[object] = []
-        super().__init__(steps, random.Random(0))
-
-    def _obey(self, command: object) -> Any:
-        self.commands.append(command)
-        return super()._obey(command)
-
-    def _call(self, command: Call) -> tuple[float, CallEnd]:
-        self._begin(command)
-        took_s, happened = self.answers[command.model].pop(0)
-        if isinstance(happened, Exception):
-            return took_s, Failed(happened, 0.0)
-        return took_s, Answered(happened.text, happened, 0.0)
 
 
 class Books:
@@ -62,8 +41,8 @@ class Books:
             gate=gate,
         )
 
-    def play(self, **answers: list[tuple[float, ResponseView | Exception]]) -> Play:
-        return Play(self.engine.answer(), answers)
+    def play(self, **answers: list[tuple[float, ResponseView | Exception]]) -> Told:
+        return Told(self.engine.answer(), answers)
 
     def attempts(self) -> list[tuple[str, str, str]]:
         return [(a.model, a.role, a.status) for a in balanced(self.access, self.wallet, self.observer)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import Any
 
 from taskrouter import ResponseView, ToolCall
@@ -20,6 +21,7 @@ from taskrouter.execution.commands import (
     Ended,
     Event,
     Failed,
+    Gather,
     OpenStream,
     Read,
     Relay,
@@ -76,8 +78,8 @@ class World:
         good: float = 0.4,
     ) -> None:
         self.now_s = 0.0
-        self.emitted: list[tuple[int, int]] = []
-        """(attempt, number of the chunk)"""
+        self.emitted: list[Any] = []
+        """Native chunks: (attempt, number of the chunk), or what was written down."""
         self.running: dict[int, tuple[float, CallEnd]] = {}
         self.started: list[int] = []
         self.outcome: Any = None
@@ -142,10 +144,23 @@ class World:
         if isinstance(command, Cancel):
             del self.running[command.index]
         else:
-            took_s, end = self._call(command.call)
+            call = command.call
+            took_s, end = self._gather(call) if isinstance(call, Gather) else self._call(call)
             at_s = self.now_s + took_s
-            self.running[command.call.index] = at_s, self._at(end, at_s, command.call.index)
+            self.running[call.index] = at_s, self._at(end, at_s, call.index)
         return Done(self.now_s)
+
+    def _gather(self, command: Gather) -> tuple[float, CallEnd]:
+        """Let chunks arrive as if all at once, halfway to the end; the engine may look at them until then."""
+        self._begin(command)
+        took_s = self._rng.choice((0.1, 0.4, 2.0, 7.0, 100.0))
+        chunks = [(command.index, number + 1) for number in range(self._rng.choice((0, 1, 3)))]
+        for chunk in chunks:
+            view = VIEWS[0] if self._rng.random() < 0.7 else self._rng.choice(VIEWS)
+            command.into.add(chunk, view, self.now_s + took_s / 2)
+        if self._rng.random() < self._good:
+            return took_s, Answered(tuple(chunks), command.into.partial.view(), 0.0)
+        return took_s, Failed(self._failure(command.model), 0.0)
 
     def _begin(self, command: Call | OpenStream) -> None:
         assert self.now_s < self._latest_s, "a call began after the end"
@@ -204,3 +219,66 @@ class World:
             return Ended(self.now_s)
         self._chunks += 1
         return Answered((self._stream, self._chunks), self._rng.choice(VIEWS), self.now_s)
+
+
+class Told(World):
+    """What becomes of each call is written down: model -> (seconds, answer or failure), one after the other.
+
+    A stream that is read in the background has one chunk, or none where it fails.
+    """
+
+    def __init__(
+        self,
+        steps: Any,
+        answers: Mapping[str, list[tuple[float, ResponseView | Exception]]],
+        *,
+        abandon_at: int | None = None,
+    ) -> None:
+        self.answers = answers
+        self.commands: list[object] = []
+        super().__init__(steps, random.Random(0), abandon_at=abandon_at)
+
+    @property
+    def called(self) -> list[str]:
+        """The models, in the order in which they were called."""
+        calls = [command.call if isinstance(command, Start) else command for command in self.commands]
+        return [call.model for call in calls if isinstance(call, Call | OpenStream)]
+
+    @property
+    def waits(self) -> list[float]:
+        """How long it was waited."""
+        return [command.seconds for command in self.commands if isinstance(command, Wait)]
+
+    def _obey(self, command: object) -> Event:
+        self.commands.append(command)
+        return super()._obey(command)
+
+    def _call(self, command: Call) -> tuple[float, CallEnd]:
+        self._begin(command)
+        took_s, happened = self.answers[command.model].pop(0)
+        if isinstance(happened, Exception):
+            return took_s, Failed(happened, 0.0)
+        return took_s, Answered(happened.text or happened, happened, 0.0)
+
+    def _gather(self, command: Gather) -> tuple[float, CallEnd]:
+        self._begin(command)
+        took_s, happened = self.answers[command.model].pop(0)
+        if isinstance(happened, Exception):
+            return took_s, Failed(happened, 0.0)
+        command.into.add(happened.text, happened, self.now_s + took_s / 2)
+        return took_s, Answered(tuple(command.into.chunks), command.into.partial.view(), 0.0)
+
+    def _open(self, command: OpenStream) -> Event:
+        self._begin(command)
+        took_s, happened = self.answers[command.model].pop(0)
+        self.now_s += took_s
+        if isinstance(happened, Exception):
+            return Failed(happened, self.now_s)
+        self._stream, self._left = command.index, [happened]
+        return Done(self.now_s)
+
+    def _read(self, timeout_s: float) -> Event:
+        if not self._left:
+            return Ended(self.now_s)
+        happened = self._left.pop()
+        return Answered(happened.text, happened, self.now_s)

@@ -54,10 +54,10 @@ def test_work_counts_by_its_weight():
 
 def test_an_identity_that_was_not_seen_gets_the_fallback():
     work = {"seen": Work(1, {"large": Option(0.9, 2.0), "small": Option(0.9, 1.0)})}
-    assert allocate(work, incumbent="large", max_loss=0).model("new") == "large"
-    assert allocate(work, incumbent="large", max_loss=0, fallback="small").model("new") == "small"
+    assert allocate(work, incumbent="large", max_loss=0).plan("new") == "large"
+    assert allocate(work, incumbent="large", max_loss=0, fallback="small").plan("new") == "small"
     nothing: dict[str, Work] = {}
-    assert allocate(nothing, incumbent="large", max_loss=0).model("new") == "large"
+    assert allocate(nothing, incumbent="large", max_loss=0).plan("new") == "large"
 
 
 def test_a_margin_that_nothing_reaches_gets_the_best_there_is():
@@ -114,3 +114,23 @@ def test_the_hull_rises_in_cost_and_score_with_falling_returns(options):
         assert score * next_cost >= next_score * cost - 1e-12
     assert options[names[-1]].score == max(option.score for option in options.values())
     assert options[names[0]].cost_usd == min(option.cost_usd for option in options.values())
+
+
+def test_a_mixed_allocation_meets_the_target_exactly_and_mixes_one_identity():
+    options = {"large": Option(0.9, 10.0), "small": Option(0.8, 1.0)}
+    allocation = allocate({"a": Work(1, options), "b": Work(1, options)}, incumbent="large", max_loss=0.03, mixed=True)
+    assert allocation.expected_loss == pytest.approx(0.03)
+    shares = {key: dict(allocation.shares(key)) for key in ("a", "b")}
+    assert shares["a"] == {"large": 1.0}
+    assert shares["b"] == {"small": pytest.approx(0.6), "large": pytest.approx(0.4)}
+    assert allocation.plan("b") == "small"
+    assert allocation.expected_cost_usd == pytest.approx(10 - 0.3 * 9)
+
+
+@given(WORK, st.floats(-0.1, 0.2))
+def test_mixing_never_costs_more_than_whole_choices(work: dict[str, Work], max_loss: float):
+    whole = allocate(work, incumbent="incumbent", max_loss=max_loss)
+    mixed = allocate(work, incumbent="incumbent", max_loss=max_loss, mixed=True)
+    assert mixed.expected_cost_usd <= whole.expected_cost_usd + 1e-9
+    for key in work:
+        assert sum(share for _, share in mixed.shares(key)) == pytest.approx(1.0)

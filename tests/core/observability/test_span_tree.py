@@ -8,15 +8,19 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
+from pathlib import Path
 from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import sampling
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span
+from tests.core.learning.certified import certificate_of, policy_of
 from tests.core.observability.recorder import HELLO, STEP, Recorder, attributes, card, completion
 
 from taskrouter import AllAttemptsFailedError, Attempt, BudgetExceededError, Router, StepContext, hookimpl
 from taskrouter import Step as RouterStep
+from taskrouter.learning import identify
+from taskrouter.learning.files import write_policy
 from taskrouter.observability import names as n
 from taskrouter.observability.names import provider_name
 
@@ -57,6 +61,7 @@ def test_the_route_span_says_what_was_decided_and_what_came_of_it(recorder: Reco
         "taskrouter.decision.model": "first",
         "taskrouter.decision.provider": "openai",
         "taskrouter.decision.reason": "incumbent",
+        "taskrouter.decision.plan": "single",
         "taskrouter.decision.candidates": tuple(row.model for row in decision.ranking),
         "taskrouter.decision.scores": tuple(row.score for row in decision.ranking),
         "taskrouter.decision.latency_ms": decision.duration_s * 1e3,
@@ -77,6 +82,7 @@ def test_the_route_span_says_what_was_decided_and_what_came_of_it(recorder: Reco
         "taskrouter.outcome.model": "first",
         "taskrouter.outcome.provider": "openai",
         "taskrouter.outcome.status": "ok",
+        "taskrouter.outcome.check": "none",
         "taskrouter.attempt.count": 1,
         "taskrouter.fallback.used": False,
         "taskrouter.usage.input_tokens": 100,
@@ -475,7 +481,7 @@ TABLE = {value for name, value in vars(n).items() if name.isupper() and isinstan
 ATTRIBUTES = TABLE - METRICS - {n.SCOPE, n.SCHEMA_URL}
 
 
-def test_every_name_is_in_the_table_and_every_entry_of_the_table_is_used(recorder: Recorder) -> None:
+def test_every_name_is_in_the_table_and_every_entry_of_the_table_is_used(recorder: Recorder, tmp_path: Path) -> None:
     router: Router = recorder.router()
     router.run(PLACED, failing("first", error=lambda: Status(429)))
     list(router.run_stream(PLACED, lambda model: iter(HELLO)))
@@ -483,6 +489,10 @@ def test_every_name_is_in_the_table_and_every_entry_of_the_table_is_used(recorde
     for calls in (failing("first"), failing()):  # the second one is forced: the breaker is open
         with suppress(AllAttemptsFailedError):
             deployed.run(PLACED, calls)
+    policy = policy_of({identify(PLACED, router.route(PLACED).profile).key: "second"}, incumbent="first")
+    write_policy(tmp_path / "policy.json", policy, certificate_of(policy))
+    certified = recorder.router(learning={"policy": str(tmp_path / "policy.json")})
+    certified.run(PLACED, failing())
     emitted = {key for span in recorder.spans for key in attributes(span)}
     points = recorder.points()
     labels = {key for found in points.values() for given, _ in found for key in given}

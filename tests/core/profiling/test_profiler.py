@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from taskrouter.config import ProfilingConfig
 from taskrouter.errors import InvalidStepError, PluginError
 from taskrouter.ports import Classification
-from taskrouter.profiling import Profiler, RuleClassifier
+from taskrouter.profiling import NgramClassifier, Profiler
 from taskrouter.step import Step, StepContext
 
 REVIEWER = "You are a critic. Check whether the answer is supported by the sources."
@@ -36,7 +36,7 @@ def step(user="hello there", *, system=None, agent=None, node=None, **fields) ->
 
 
 def profiler(classifier=None, **config) -> Profiler:
-    return Profiler(ProfilingConfig(**config), classifier or RuleClassifier())
+    return Profiler(ProfilingConfig(**config), classifier or NgramClassifier())
 
 
 def test_declaration_beats_memory_and_memory_beats_classifier():
@@ -143,12 +143,12 @@ def test_no_piece_of_the_prompt_is_in_the_profile(canary, place):
     assert canary not in repr(profile)
 
 
-@given(words=st.lists(st.sampled_from(["Summarize", "Paris", "plan", "```", "Alice", "código", "翻译"]), max_size=30))
+@given(words=st.lists(st.sampled_from(["Summarize", "Zbigniew", "plan", "```", "Alice", "Qxv", "翻译"]), max_size=30))
 def test_signals_come_from_a_fixed_vocabulary(words):
-    fixed = ("agent's name", "node's name", "system prompt", "user text", "the last message", "complexity: ")
+    fixed = ("name or system prompt says ", "user text says ", "system prompt", "user text", "complexity: ")
     profile = profiler().profile(step(" ".join(words), system=" ".join(reversed(words))))
     assert all(signal.startswith(fixed) for signal in profile.signals)
-    assert not any(private in signal for signal in profile.signals for private in ("Paris", "Alice", "código", "翻译"))
+    assert not any(private in signal.lower() for signal in profile.signals for private in ("zbigniew", "alice", "qxv"))
 
 
 def test_profiles_are_deterministic():

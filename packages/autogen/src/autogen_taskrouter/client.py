@@ -34,6 +34,7 @@ from taskrouter.adapters import (
     Author,
     Authors,
     Candidates,
+    PerStream,
     check_arguments,
     checked,
     credit_of,
@@ -170,7 +171,7 @@ class RoutedChatCompletionClient(ChatCompletionClient, Component[RoutedChatCompl
             checked_request(messages, tools, tool_choice, json_output, extra_create_args, cancellation_token, options),
             streamed=True,
         )
-        reader = ChunkReader()
+        reader = PerStream(ChunkReader)
 
         async def open_stream(model_id: str) -> AsyncGenerator[str | CreateResult, None]:
             candidate = self._setup.pool[model_id]

@@ -5,14 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 
 from pluggy import PluginManager
 
 from taskrouter.config import ModelConfig, RuleConfig, validated
-from taskrouter.errors import ConfigurationError, InvalidStepError
+from taskrouter.errors import ConfigurationError, InvalidStepError, PluginError
 from taskrouter.plugins import offered, registered
-from taskrouter.ports import Validator
+from taskrouter.ports import AnswerReader, Validator
 
 N = TypeVar("N")
 
@@ -27,6 +28,15 @@ def checked_validators(manager: PluginManager, given: Mapping[str, Validator] | 
         if not callable(validator):
             raise ConfigurationError(f"validators[{name!r}] is a {type(validator).__name__}; it must be a function")
     return offered([*registered(manager, "taskrouter_validators"), given or {}], "validator")
+
+
+def checked_readers(manager: PluginManager) -> dict[str, AnswerReader]:
+    """Return the plugins' readers of answers by name."""
+    readers: dict[str, AnswerReader] = offered(registered(manager, "taskrouter_answers"), "reader of answers")
+    for name, reader in readers.items():
+        if not callable(reader) or isinstance(reader, type) or iscoroutinefunction(reader):
+            raise PluginError(f"the reader of answers {name!r} must be a plain function from a step and an answer")
+    return readers
 
 
 def checked_incumbent(wanted: str | None, models: Mapping[str, ModelConfig]) -> str:

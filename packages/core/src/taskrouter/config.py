@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
+    JsonValue,
     ValidationError,
     field_validator,
     model_validator,
@@ -196,11 +197,16 @@ class PolicyConfig(_Section):
     name: str = "safe"
     """`safe`, `balanced`, `economy`, `weighted` or a plugin's."""
     max_loss: Probability = 0.02
-    """`balanced`: expected loss of quality against the incumbent that is accepted, as a share (0.02 = 2 points)."""
+    """`balanced`: expected loss of quality against the incumbent that is accepted, as a share (0.02 = 2 points), by
+    your own figures and where answers are compared; published figures of one model must promise no loss."""
     quality_floor: Probability = 0.7
-    """`economy`: expected quality below which a model is not used."""
+    """`economy`: expected quality, at the lower end of what is believed, below which a model is not used alone."""
     demanding: Probability = 0.75
     """`balanced`: steps of at least this complexity stay with the incumbent."""
+    agreement: bool = True
+    """`safe`, `balanced`, `economy`: ask two cheap models at once where their answers can be compared (tool calls,
+    numbers), and the incumbent only where they differ. It costs time on the steps on which they do. For whole answers;
+    streams need `execution.buffer_streams`."""
     weights: Weights | None = None
     """`weighted`: the importance of each quantity."""
     escalation: tuple[str, ...] = ()
@@ -313,15 +319,54 @@ class RuleConfig(_Section):
         return self
 
 
+class LabellerConfig(_Section):
+    """`[profiling.labeller]`: who is asked, behind the calls, what a step identity is for that the classifier leaves
+    open.
+    """
+
+    name: Name
+    """`llm`, `embeddings` or a plugin's."""
+    model: Name | None = None
+    """`llm`: id of the model of the pool that is asked. `embeddings`: what makes the vectors."""
+    usd_per_day: Annotated[float, Field(gt=0, le=1e6)] = 0.1
+    """The most that asking models of the pool may cost per day (UTC), on an account of its own, US dollars."""
+    confidence_floor: Probability = 0.7
+    """Below this probability an answer is not used: it would hold for every step of the identity."""
+    identities: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    """How many step identities may be asked about in the life of a process."""
+    queued: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """Step identities that may wait; what comes beyond is asked about later."""
+    regions: frozenset[str] | None = None
+    """Where a labeller that sends what it is shown out of the process sends it; steps that rules keep to other regions
+    are not shown to it."""
+    tags: frozenset[str] = frozenset()
+    """Tags that it carries there, for rules with `require_tags`."""
+    options: dict[str, JsonValue] = {}
+    """The labeller's own settings."""
+
+
 class ProfilingConfig(_Section):
     """`[profiling]`: how steps are understood."""
 
-    classifier: str = "rules"
+    classifier: str = "ngrams"
     """Name of the registered classifier."""
     confidence_floor: Probability = 0.5
     """Below this probability a task type is `unknown`."""
     identities: Annotated[int, Field(ge=0)] = 10_000
     """How many step identities (agent and system prompt) are remembered; 0 turns the memory off."""
+    labeller: LabellerConfig | None = None
+    """Who is asked where the classifier is unsure: a name, or a table. None: nobody."""
+
+    @field_validator("labeller", mode="before")
+    @classmethod
+    def _labeller_by_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _labels_are_remembered(self) -> Self:
+        if self.labeller is not None and not self.identities:
+            raise ValueError("a labeller needs the memory of identities: leave out `identities`, or set it above 0")
+        return self
 
 
 class ExecutionConfig(_Section):
@@ -443,6 +488,55 @@ class StateConfig(_Section):
     """How often what other processes have written is read, and what is to be shared is written."""
     namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "default"
     """Routers of the same namespace share their state."""
+    decisions: Annotated[int, Field(ge=0, le=10_000_000)] = 100_000
+    """Decisions that the ledger keeps, about; the oldest go first. 0: there is no ledger."""
+
+
+class ExplorationConfig(_Section):
+    """`[learning.exploration]`: what trying other plans may lose and cost."""
+
+    points: Annotated[float, Field(gt=0, le=100)] = 0.2
+    """Points of quality that exploring is expected to take off the mean of all steps so far, at most."""
+    usd: Annotated[float, Field(gt=0, le=1e6)] = 10.0
+    """US dollars that exploring steps are expected to cost beyond the default plan, in all, at most."""
+
+
+class LearningConfig(_Section):
+    """`[learning]`: what labels teach. Without labels nothing is learned, and nothing changes."""
+
+    enabled: bool = True
+    """Whether labels of answers change where later steps of the same identity go."""
+    max_loss: Probability = 0.02
+    """Accepted loss against the incumbent, pooled over all steps with labels, as a share (0.02 = 2 points); one
+    standard error of what was measured is included."""
+    policy: Path | None = None
+    """A policy that was learned before, as `taskrouter tune` writes it; labels then change nothing. A relative path
+    starts at the configuration's file, without one at the working directory."""
+    exploration: ExplorationConfig | None = None
+    """Online learning: plans are also tried, within this budget, and steps move as labels come. Without it the router
+    learns from the labels that it gets and tries nothing by itself."""
+
+    @model_validator(mode="after")
+    def _a_given_policy_is_not_explored(self) -> Self:
+        if self.policy is not None and self.exploration is not None:
+            raise ValueError("`policy` and `exploration` exclude each other: what was tuned is not changed by trying")
+        return self
+
+
+class ShadowConfig(_Section):
+    """`[shadow]`: what another plan would have answered, on a share of the steps, behind the user's calls."""
+
+    share: Probability = 0.0
+    """Share of the answered steps that are also sent to another plan; 0: none."""
+    usd_per_day: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    """The most that this may cost per day (UTC), judges included, on an account of its own, US dollars."""
+    judge: str | dict[str, Any] | None = None
+    """Id of the model that compares answers which do not come to the same, or the table of a grader that needs no
+    expected answer. Without one, an answer that differs from the incumbent's counts as wrong."""
+    plans: Literal["auto"] | tuple[str, ...] = "auto"
+    """Models that may be tried; `auto`: those that are new, then those of which least is known."""
+    queued: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """Steps that may wait; what comes beyond is dropped."""
 
 
 class TelemetryConfig(_Section):
@@ -467,6 +561,8 @@ class RouterConfig(_Section):
     health: HealthConfig = HealthConfig()
     budget: BudgetConfig = BudgetConfig()
     state: StateConfig = StateConfig()
+    learning: LearningConfig = LearningConfig()
+    shadow: ShadowConfig = ShadowConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
 
     @field_validator("policy", mode="before")
@@ -486,7 +582,14 @@ class RouterConfig(_Section):
         if not isinstance(source, str | Path):
             raise ConfigurationError(f"a configuration is a path or a mapping, not a {type(source).__name__}")
         path = Path(source)
-        return validated(cls, read_toml(path), where=str(path))
+        return validated(cls, read_toml(path), where=str(path)).relative_to(path.parent)
+
+    def relative_to(self, folder: Path) -> RouterConfig:
+        """Let the paths of a file start where it stands."""
+        if self.learning.policy is None:
+            return self
+        learning = self.learning.model_copy(update={"policy": folder / self.learning.policy})
+        return self.model_copy(update={"learning": learning})
 
 
 def read_toml(path: Path) -> dict[str, Any]:

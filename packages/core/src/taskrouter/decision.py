@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from taskrouter.catalog.card import ModelCard
+from taskrouter.catalog.priors import is_published
 from taskrouter.profile import TaskProfile
 from taskrouter.step import StepContext
 
@@ -14,6 +16,8 @@ PlanKind: TypeAlias = Literal["single", "gate", "agree"]
 
 
 _NO_CONTEXT = StepContext()
+Z95 = 1.96
+"""Standard deviations to either side of a mean within which 95 % lie."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,24 @@ class Plan:
 
     def __str__(self) -> str:
         return self.models[0] if self.kind == "single" else f"{self.kind}({', '.join(self.models)})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as JSON-ready values."""
+        return {"kind": self.kind, "models": list(self.models)}
+
+
+class Loss(NamedTuple):
+    """What a plan is expected to lose against the incumbent, a share of quality (0.01: one point); negative: a gain."""
+
+    mean: float
+    low: float
+    """With `high` the 95 % interval, as wide as the evidence is thin."""
+    high: float
+    source: str
+    """What it rests on."""
+
+
+NO_LOSS = Loss(0.0, 0.0, 0.0, "the incumbent itself")
 
 
 class ScorePart(NamedTuple):
@@ -49,6 +71,38 @@ class QualityEstimate(NamedTuple):
     cited: bool
     """Whether a published figure or the user's labels stand behind it; if not it is a wide guess from the tier."""
 
+    @property
+    def variance(self) -> float:
+        """Of a Beta distribution with that mean and weight."""
+        return self.mean * (1.0 - self.mean) / (self.weight + 1.0)
+
+    @property
+    def low(self) -> float:
+        """One standard deviation below the mean: what can be counted on."""
+        return max(0.0, self.mean - math.sqrt(self.variance))
+
+
+_NOTHING_KNOWN = QualityEstimate(0.5, 0.0, "nothing is known", cited=False)
+
+
+TASK_SD = 0.1
+GUESS_SD = 0.2
+"""Standard deviation of what a model loses on a task beside what two published figures say, and beside a guess. With it
+95 % of the losses that were recorded lie within their intervals (`docs/decisions/0013-*.md`)."""
+
+
+def loss_between(own: QualityEstimate, incumbent: QualityEstimate) -> Loss:
+    """What a model is expected to lose, from two estimates that know nothing of each other."""
+    deviation = math.sqrt(own.variance + incumbent.variance + _beside(own, incumbent) ** 2)
+    mean = incumbent.mean - own.mean
+    return Loss(mean, mean - Z95 * deviation, mean + Z95 * deviation, own.source)
+
+
+def _beside(own: QualityEstimate, incumbent: QualityEstimate) -> float:
+    if not (own.cited and incumbent.cited):
+        return GUESS_SD
+    return TASK_SD if is_published(own.source) or is_published(incumbent.source) else 0.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
@@ -69,6 +123,8 @@ class ScoredPlan:
     plan: Plan
     score: float
     quality: QualityEstimate
+    loss: Loss
+    """What the plan is expected to lose against the incumbent."""
     cost_usd: float | None
     latency_s: float | None
     carbon_g: float | None
@@ -80,6 +136,18 @@ class ScoredPlan:
     def model(self) -> str:
         """The plan's first model."""
         return self.plan.models[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRow:
+    """A plan that was weighed beside the single models: of several models, or with an expectation of its own."""
+
+    plan: Plan
+    score: float
+    loss: Loss
+    cost_usd: float | None
+    """Expected price of all its calls, US dollars."""
+    latency_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,19 +167,57 @@ class Board:
     """Tokens of the prompt expected in the provider's cache, by model id."""
     latency_s: Mapping[str, float] | None = None
     """Latency as observed lately, seconds, by model id; it takes the place of the card's."""
+    incumbent: str = ""
+    incumbent_quality: QualityEstimate = _NOTHING_KNOWN
+    plans: Sequence[PlanRow] = ()
+    """Plans beside the single models, the chosen one first if it is one of them."""
 
-    def rows(self, input_tokens: int, output_tokens: int) -> tuple[ScoredPlan, ...]:
-        """The ranking for a call of that size, best first."""
-        return tuple(self._row(i, input_tokens, output_tokens) for i in self.order)
+    def rows(self, input_tokens: int, output_tokens: int, chosen: Plan) -> tuple[ScoredPlan, ...]:
+        """The ranking for a call of that size: what was chosen first, then the best."""
+        special = [self._plan_row(row, input_tokens, output_tokens) for row in self.plans]
+        shown = {row.plan for row in special}
+        singles = [row for i in self.order if (row := self._row(i, input_tokens, output_tokens)).plan not in shown]
+        rows = sorted((*special, *singles), key=lambda row: row.score, reverse=True)
+        return tuple(sorted(rows, key=lambda row: row.plan != chosen))
+
+    def loss(self, chosen: Plan) -> Loss:
+        """What that plan is expected to lose against the incumbent."""
+        for row in self.plans:
+            if row.plan == chosen:
+                return row.loss
+        if chosen.models[0] == self.incumbent:
+            return NO_LOSS
+        known = zip(self.cards, self.quality, strict=True)
+        own = next((quality for card, quality in known if card.id == chosen.models[0]), _NOTHING_KNOWN)
+        return loss_between(own, self.incumbent_quality)
+
+    def _plan_row(self, row: PlanRow, input_tokens: int, output_tokens: int) -> ScoredPlan:
+        base = self.incumbent_quality
+        cost_usd = row.cost_usd
+        if cost_usd is None and len(row.plan.models) == 1:
+            card = next((card for card in self.cards if card.id == row.plan.models[0]), None)
+            cost_usd = None if card is None else card.cost_usd(input_tokens, output_tokens)
+        expected = QualityEstimate(base.mean - row.loss.mean, base.weight, row.loss.source, base.cited)
+        return ScoredPlan(
+            plan=row.plan,
+            score=row.score,
+            quality=expected,
+            loss=row.loss,
+            cost_usd=cost_usd,
+            latency_s=row.latency_s,
+            carbon_g=None,
+        )
 
     def _row(self, i: int, input_tokens: int, output_tokens: int) -> ScoredPlan:
         card = self.cards[i]
+        plan = Plan(models=(card.id,))
         cached = (self.cached_tokens or {}).get(card.id, 0)
         observed = (self.latency_s or {}).get(card.id)
         return ScoredPlan(
-            plan=Plan(models=(card.id,)),
+            plan=plan,
             score=self.scores[i],
             quality=self.quality[i],
+            loss=self.loss(plan),
             cost_usd=card.cost_usd(input_tokens, output_tokens, cached),
             latency_s=card.latency_s(output_tokens) if observed is None else observed,
             carbon_g=card.carbon_g(output_tokens),
@@ -147,8 +253,19 @@ class Decision:
     """Time spent deciding."""
     rule: str | None = None
     """Name of the rule that matched last, if one did."""
+    identity: str | None = None
+    """The step identity that outcomes are learned for; None where nothing is learned."""
+    certificate: str | None = None
+    """What is promised of the learned policy that this follows, or why that has lapsed; None: it follows none with a
+    certificate."""
     regions: frozenset[str] | None = None
     """Regions in which the step may be served; None: any."""
+    alternatives: tuple[tuple[Plan, float], ...] = ()
+    """Other plans that might have been chosen, each with its probability; empty for a deterministic choice."""
+    several: bool = True
+    """Whether a plan of several models could be carried out; not so for an answer that is shown while it comes."""
+    use: frozenset[str] | None = None
+    """The models that the caller allowed for this step; None: any."""
     board: Board = field(repr=False)
 
     @property
@@ -159,7 +276,12 @@ class Decision:
     @property
     def ranking(self) -> tuple[ScoredPlan, ...]:
         """All eligible plans with their scores, best first."""
-        return self.board.rows(self.profile.input_tokens, self.profile.output_tokens)
+        return self.board.rows(self.profile.input_tokens, self.profile.output_tokens, self.plan)
+
+    @property
+    def expected_loss(self) -> Loss:
+        """What the plan is expected to lose against the incumbent, with its 95 % interval."""
+        return self.board.loss(self.plan)
 
     def explain(self) -> str:
         """The decision for a person on call: what the step is, what was chosen, why, and what was not."""
@@ -171,16 +293,20 @@ class Decision:
         return {
             "id": self.id,
             "model": self.model,
-            "plan": {"kind": self.plan.kind, "models": list(self.plan.models)},
+            "plan": self.plan.to_dict(),
+            "expected_loss": self.expected_loss._asdict(),
+            "identity": self.identity,
             "policy": self.policy,
             "policy_version": self.policy_version,
             "reason": self.reason,
             "detail": self.detail,
             "rule": self.rule,
+            "certificate": self.certificate,
             "regions": None if self.regions is None else sorted(self.regions),
             "incumbent": self.incumbent,
             "fallbacks": list(self.fallbacks),
             "propensity": self.propensity,
+            "alternatives": [{"plan": plan.to_dict(), "propensity": chance} for plan, chance in self.alternatives],
             "context": {
                 "agent": self.context.agent,
                 "node": self.context.node,
@@ -218,9 +344,10 @@ class Decision:
 def _row_dict(row: ScoredPlan) -> dict[str, Any]:
     return {
         "model": row.model,
-        "plan": {"kind": row.plan.kind, "models": list(row.plan.models)},
+        "plan": row.plan.to_dict(),
         "score": row.score,
         "quality": row.quality._asdict(),
+        "loss": row.loss._asdict(),
         "cost_usd": row.cost_usd,
         "latency_s": row.latency_s,
         "carbon_g": row.carbon_g,
@@ -245,8 +372,15 @@ def _explanation(decision: Decision) -> list[str]:
         f"policy    {decision.policy} ({decision.policy_version}){rule}, incumbent {decision.incumbent}, "
         f"propensity {decision.propensity:.2f}, decided in {decision.duration_s * 1e6:.0f} µs"
     )
+    if decision.certificate is not None:
+        lines.append(f"promise   {decision.certificate}")
     if decision.regions is not None:
         lines.append(f"regions   only {', '.join(sorted(decision.regions)) or 'none'}")
+    loss = decision.expected_loss
+    lines.append(
+        f"loss      {100 * loss.mean:+.1f} points against {decision.incumbent} expected, 95 % within "
+        f"{100 * loss.low:+.1f} to {100 * loss.high:+.1f} ({_shortened(loss.source)})"
+    )
     lines.append("ranking")
     lines.extend(_row_line(number, row) for number, row in enumerate(decision.ranking, start=1))
     if decision.rejected:

@@ -12,7 +12,7 @@ import pluggy
 
 from taskrouter.decision import Decision
 from taskrouter.errors import ModelCallError
-from taskrouter.outcome import Attempt, Outcome, OutcomeStatus, ResponseView, Role
+from taskrouter.outcome import Attempt, Check, Outcome, OutcomeStatus, ResponseView, Role
 from taskrouter.ports import Endpoint, StepObserver, VisitObserver
 
 logger = logging.getLogger("taskrouter.plugins")
@@ -61,8 +61,10 @@ class _AttemptEvents:
     def visit_started(self, endpoint: Endpoint, role: Role, index: int) -> VisitObserver:
         return _VisitEvents(self._events, self._decision, self._inner.visit_started(endpoint, role, index))
 
-    def step_ended(self, status: OutcomeStatus, attempts: Sequence[Attempt]) -> None:
-        self._inner.step_ended(status, attempts)
+    def step_ended(
+        self, status: OutcomeStatus, attempts: Sequence[Attempt], answered: Attempt | None, check: Check
+    ) -> None:
+        self._inner.step_ended(status, attempts, answered, check)
 
 
 class _VisitEvents:

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
     from taskrouter.decision import Decision
     from taskrouter.outcome import Attempt, Outcome
-    from taskrouter.ports import BackendFactory, Classifier, Demo, SelectorFactory, Validator
+    from taskrouter.ports import (
+        AnswerReader,
+        BackendFactory,
+        Classifier,
+        Demo,
+        LabellerFactory,
+        SelectorFactory,
+        Validator,
+    )
 
 PROJECT = "taskrouter"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -28,6 +36,14 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 @hookspec
 def taskrouter_classifiers() -> Mapping[str, Classifier]:  # type: ignore[empty-body]
     """Offer classifiers of task types by name; `[profiling] classifier` picks one."""
+
+
+@hookspec
+def taskrouter_labellers() -> Mapping[str, LabellerFactory]:  # type: ignore[empty-body]
+    """Offer labellers by name: each is called with its `LabellerConfig` and an `Ask`, and returns a `Labeller`.
+
+    `[profiling] labeller` picks one; it is asked, behind the calls, where the classifier was unsure.
+    """
 
 
 @hookspec
@@ -43,6 +59,14 @@ def taskrouter_backends() -> Mapping[str, BackendFactory]:  # type: ignore[empty
 @hookspec
 def taskrouter_validators() -> Mapping[str, Validator]:  # type: ignore[empty-body]
     """Offer checks of whole answers by name; an answer that does not pass one is a failed attempt."""
+
+
+@hookspec
+def taskrouter_answers() -> Mapping[str, AnswerReader]:  # type: ignore[empty-body]
+    """Offer readers of what an answer comes to, by name: two models agree where the same text is read of both.
+
+    The first reader that returns text decides, before our own (`taskrouter.answers`).
+    """
 
 
 @hookspec

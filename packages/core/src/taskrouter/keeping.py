@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from taskrouter.budget import BudgetBook
 from taskrouter.config import BudgetConfig, StateConfig
 from taskrouter.errors import FeedbackError, StoreUnavailable
+from taskrouter.learning.evidence import Remembered
+from taskrouter.ledger import LedgerLookup, LedgerWriter
+from taskrouter.ledger.authors import Author
 from taskrouter.sharing import Sharing, TellingHealth, waking
 from taskrouter.state.opening import open_store
 from taskrouter.state.resilient import ResilientStore
@@ -20,6 +21,10 @@ from taskrouter.state.store import StateStore
 
 FEEDBACK = "feedback"
 """The log that feedback is appended to."""
+PAGE = 1000
+"""Records read at a time."""
+_SHOWN = 10**9
+"""Whole numbers below it are quoted in errors; Python refuses to write those of more than 4,300 digits."""
 
 
 class RouterState:
@@ -38,46 +43,85 @@ class RouterState:
     def __init__(self, state: StateConfig, budget: BudgetConfig, health: TellingHealth, *, margin: float) -> None:
         store = open_store(state.url, namespace=state.namespace)
         self.store: StateStore = ResilientStore(store) if store.shared else store
-        owner = f"{os.getpid()}-{secrets.token_hex(6)}"
+        self._author = Author()
+        owner = self._author.name
         self.budgets = BudgetBook(budget, self.store if store.shared else None, owner, margin=margin)
         # A file is here or it fails: only a server can be away for a while. What waits for it is not durable, so a
         # record that a file could not take is an error.
         self._log = store if store.name == "sqlite" else self.store
         self._sharing: Sharing | None = None
+        self.ledger = LedgerWriter(self.store, keep=state.decisions) if state.decisions else None
+        self._lookup = LedgerLookup(self.store, refresh_s=state.refresh_s) if state.decisions and store.shared else None
         if store.shared:
-            self._sharing = Sharing(self.store, health, self.budgets, refresh_s=state.refresh_s)
+            write = self.ledger.flush if self.ledger is not None else _nothing
+            self._sharing = Sharing(self.store, health, self.budgets, refresh_s=state.refresh_s, write=write)
             health.tell = waking(self._sharing)
+            if self.ledger is not None:
+                self.ledger.wake = health.tell
 
     def begin(self) -> None:
         """Begin the exchange with other processes, if there may be any."""
         if self._sharing is not None:
             self._sharing.begin()
 
-    def feedback(self, decision_id: str, score: float, source: str) -> None:
-        """Append a label to the log of feedback; see `Router.feedback`."""
+    def recall(self, decision_id: str) -> Remembered | None:
+        """Return what the ledger knows of a decision, which another process may have made, or None."""
+        return None if self._lookup is None else self._lookup.find(decision_id)
+
+    def check_feedback(self, decision_id: str, score: float, source: str) -> None:
+        """Make sure of a label before anything is done with it.
+
+        Raises:
+            FeedbackError: the id is none of ours, or the score or the source is wrong.
+        """
         # What is wrong is not quoted, unless it is a number: it may be an answer.
         if not isinstance(decision_id, str) or not re.fullmatch(r"dec_[0-9a-f]{16}", decision_id):
             raise FeedbackError(f"this {type(decision_id).__name__} is no decision id: pass `outcome.decision_id`")
-        self._append(decision_id, score, source, [{"decision_id": decision_id}])
+        _check_label(decision_id, score, source)
 
-    def feedback_run(self, run_id: str, shares: Mapping[str, float], score: float, source: str) -> None:
-        """Append a run's label to the log of feedback, divided among its steps; see `Router.feedback_run`."""
+    def check_run(self, run_id: str, shares: Mapping[str, float], score: float, source: str) -> None:
+        """Make sure of a run's label.
+
+        Raises:
+            FeedbackError: no step of the run is known, or the score or the source is wrong.
+        """
         if not isinstance(run_id, str) or not shares:
             raise FeedbackError(
                 "no step of this run is known here: pass the `run_id` of the steps' context, in the process that made "
                 "them, and not long after"
             )
-        steps = [{"decision_id": step, "run_id": run_id, "share": share} for step, share in shares.items()]
+        _check_label("the run", score, source)
+
+    def feedback(self, decision_id: str, score: float, source: str, *, lesson: Mapping[str, Any] | None = None) -> None:
+        """Append a label to the log of feedback, with what it taught; see `Router.feedback`."""
+        self._append(decision_id, score, source, [{"decision_id": decision_id, **_with(lesson)}])
+
+    def feedback_run(
+        self,
+        run_id: str,
+        shares: Mapping[str, float],
+        score: float,
+        source: str,
+        *,
+        lessons: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        """Append a run's label to the log of feedback, divided among its steps; see `Router.feedback_run`."""
+        steps = [
+            {"decision_id": step, "run_id": run_id, "share": share, **_with(lessons.get(step))}
+            for step, share in shares.items()
+        ]
         self._append("the run", score, source, steps)
 
+    def taught(self, *, after: str | None) -> Iterator[tuple[str, str]]:
+        """Yield the records of feedback that others have written, with their positions, from a position on."""
+        while records := self.store.read(FEEDBACK, after=after, limit=PAGE):
+            for record in records:
+                after = record.position
+                if not self._author.wrote(record.text):
+                    yield record.position, record.text
+
     def _append(self, subject: str, score: float, source: str, records: Sequence[Mapping[str, Any]]) -> None:
-        if not isinstance(score, int | float):
-            raise FeedbackError(f"score of {subject} is a {type(score).__name__}: it must be a number from 0 to 1")
-        if not 0.0 <= score <= 1.0:
-            raise FeedbackError(f"score of {subject} is {score!r:.40}: it must be a number from 0 to 1")
-        if not isinstance(source, str) or not re.fullmatch(r"[\w.:/ -]{1,100}", source):
-            raise FeedbackError(f"source of {subject}: it must be a short name of who says so, such as 'user'")
-        said = {"score": float(score), "source": source, "at_s": time.time()}
+        said = {"score": float(score), "source": source, "at_s": time.time(), "owner": self._author.name}
         try:
             self._log.append(FEEDBACK, [json.dumps({"v": 1, **record, **said}) for record in records])
         except StoreUnavailable as error:
@@ -88,3 +132,21 @@ class RouterState:
         if self._sharing is not None:
             self._sharing.stop()
         self.store.close()
+
+
+def _nothing() -> None:
+    """There is no ledger."""
+
+
+def _with(lesson: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {} if lesson is None else {"lesson": lesson}
+
+
+def _check_label(subject: str, score: float, source: str) -> None:
+    if not isinstance(score, int | float):
+        raise FeedbackError(f"score of {subject} is a {type(score).__name__}: it must be a number from 0 to 1")
+    if not 0.0 <= score <= 1.0:
+        shown = f"{score!r:.40}" if isinstance(score, float) or abs(score) < _SHOWN else "out of range"
+        raise FeedbackError(f"score of {subject} is {shown}: it must be a number from 0 to 1")
+    if not isinstance(source, str) or not re.fullmatch(r"[\w.:/ -]{1,100}", source):
+        raise FeedbackError(f"source of {subject}: it must be a short name of who says so, such as 'user'")

@@ -12,7 +12,12 @@ R = TypeVar("R")
 
 AttemptStatus: TypeAlias = Literal["ok", "failed", "cancelled"]
 OutcomeStatus: TypeAlias = Literal["ok", "fallback", "exhausted", "cancelled"]
-Role: TypeAlias = Literal["primary", "fallback", "hedge", "verify"]
+Role: TypeAlias = Literal["primary", "propose", "escalation", "fallback", "hedge"]
+"""Why a call was made: to answer; to propose an answer that another proposal may confirm; because what the plan had
+asked before would not do; because a call failed; because one was slow."""
+Check: TypeAlias = Literal["none", "agreed", "disagreed", "passed", "escalated"]
+"""What came of the check of a plan of several models. `agreed`, `disagreed`: the proposals, a plan `agree`; `passed`,
+`escalated`: the first model, a plan `gate`; `none`: there was no check."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +105,18 @@ class Attempt:
         return self.model if self.deployment is None else f"{self.model}@{self.deployment}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """What one proposer of a plan `agree` came to."""
+
+    model: str
+    status: AttemptStatus
+    """Of its call; an answer that did not pass the gates is `failed`."""
+    same: bool | None = None
+    """Whether its answer equals the one that was taken, by `taskrouter.answers.canonical`; None where that cannot be
+    told."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Outcome(Generic[R]):
     """A carried-out step: the native answer and the account of how it came about."""
@@ -111,6 +128,11 @@ class Outcome(Generic[R]):
     attempts: tuple[Attempt, ...]
     status: OutcomeStatus
     latency_s: float
+    taken: int = -1
+    """Place in `attempts` of the one whose answer was taken; of several that answered, after proposals."""
+    check: Check = "none"
+    proposals: tuple[Proposal, ...] = ()
+    """In the order of the plan; empty where none was asked for."""
 
     @property
     def decision_id(self) -> str:
@@ -118,9 +140,14 @@ class Outcome(Generic[R]):
         return self.decision.id
 
     @property
+    def answered(self) -> Attempt:
+        """The attempt whose answer was taken."""
+        return self.attempts[self.taken]
+
+    @property
     def model(self) -> str:
-        """The model that answered; differs from `decision.model` after a fallback."""
-        return next((a.model for a in self.attempts if a.status == "ok"), self.attempts[-1].model)
+        """The model that answered; differs from `decision.model` after a fallback or an escalation."""
+        return self.answered.model
 
     @property
     def text(self) -> str:
@@ -148,6 +175,8 @@ class Outcome(Generic[R]):
             "input_tokens": self.usage.input_tokens,
             "output_tokens": self.usage.output_tokens,
             "attempts": [attempt_dict(a) for a in self.attempts],
+            "check": self.check,
+            "proposals": [{"model": p.model, "status": p.status, "same": p.same} for p in self.proposals],
         }
 
     def __repr__(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pluggy
 
 from taskrouter import hookspecs
+from taskrouter.embeddings import plugin as embeddings
 from taskrouter.errors import PluginError
 from taskrouter.execution import backends
 from taskrouter.hookspecs import PROJECT
@@ -19,7 +20,7 @@ from taskrouter.profiling import plugin as profiling
 
 logger = logging.getLogger("taskrouter.plugins")
 
-_OWN = (selectors, backends, profiling)
+_OWN = (selectors, backends, profiling, embeddings)
 
 
 def load_plugins(extra: Iterable[object] = ()) -> pluggy.PluginManager:
@@ -89,6 +90,7 @@ def registered(manager: pluggy.PluginManager, hook: str, **arguments: object) ->
 _NEEDED: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "policy": (callable, "a callable that makes a selector from its PolicyConfig"),
     "backend": (callable, "a callable that makes a backend"),
+    "labeller": (callable, "a callable that makes a labeller from its LabellerConfig and an Ask"),
     "classifier": (lambda it: callable(getattr(it, "classify", None)) and hasattr(it, "name"), "a named Classifier"),
 }
 """What each kind of part must be at least, and how to say so."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Container, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from contextvars import Context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from taskrouter.catalog.card import ModelCard, WarmUp
-from taskrouter.config import ModelConfig, PolicyConfig
-from taskrouter.decision import QualityEstimate, ScorePart
+from taskrouter.config import LabellerConfig, ModelConfig, PolicyConfig
+from taskrouter.decision import Plan, QualityEstimate, ScorePart
 from taskrouter.errors import BudgetExceededError, ModelCallError
-from taskrouter.outcome import Attempt, OutcomeStatus, ResponseView, Role
+from taskrouter.outcome import Attempt, Check, OutcomeStatus, ResponseView, Role
 from taskrouter.profile import TaskProfile
-from taskrouter.step import Step, StepContext, StepView
+from taskrouter.step import Message, Step, StepContext, StepView
 
 if TYPE_CHECKING:
     from taskrouter.router import Router
@@ -40,6 +40,51 @@ class Classifier(Protocol):
     def classify(self, view: StepView, context: StepContext) -> Classification:
         """Return the task types that fit, with calibrated probabilities."""
         ...
+
+
+class Labeller(Protocol):
+    """Gives a second opinion on what a step identity is for, where the classifier was unsure.
+
+    It is called in a thread behind the user's calls, one call at a time, and may take its time: block, read files, ask
+    a model. What it says is remembered for every later step of the same agent, node and system prompt, so it should
+    hear these alone; the user's text in the view is that of one step.
+    """
+
+    name: str
+    remote: bool
+    """Whether what it is shown leaves this process by another way than `Ask`. Then only steps are shown to it that may
+    go where `[profiling.labeller]` says it sends them (`regions`, `tags`)."""
+
+    def label(self, view: StepView, context: StepContext) -> Classification | None:
+        """Return the task types that fit, with probabilities, or None where it cannot tell.
+
+        Whatever it raises is counted, and no concern of the user's call.
+        """
+        ...
+
+
+class Ask(Protocol):
+    """Asks a model of the pool on behalf of the step that is being labelled; for use inside `Labeller.label` only.
+
+    The question goes nowhere that the step itself may not go, and the call is charged to the account of labels.
+    """
+
+    models: Collection[str]
+    """Ids of the models that there are."""
+
+    def __call__(self, messages: Sequence[Message], *, model: str) -> str:
+        """Return the text of the model's answer.
+
+        Raises:
+            NoEligibleModelError: the step may not be sent to this model, or it is out for the moment.
+            BudgetExceededError: the day's money is used up.
+            ExecutionError: the model gave no answer.
+        """
+        ...
+
+
+LabellerFactory: TypeAlias = Callable[[LabellerConfig, Ask], Labeller]
+"""Builds a labeller from its configuration; called once, when a router is built that is to use it."""
 
 
 class Sidelined(NamedTuple):
@@ -107,6 +152,8 @@ class Choice(NamedTuple):
     """The reason in words, with its numbers."""
     parts: Sequence[tuple[ScorePart, ...]] = ()
     propensity: float = 1.0
+    alternatives: tuple[tuple[Plan, float], ...] = ()
+    """Other plans that might have been chosen, each with its probability, where the choice was drawn."""
 
 
 class Selector(Protocol):
@@ -160,6 +207,10 @@ BackendFactory: TypeAlias = Callable[[], Backend]
 Validator: TypeAlias = Callable[[Step, ResponseView], bool]
 """A check of one's own on whole answers: true if the answer will do. It runs in the caller's thread, so it is fast."""
 
+AnswerReader: TypeAlias = Callable[[Step, ResponseView], str | None]
+"""Reads what an answer comes to, for models whose answers are compared: equal texts mean that they agree; None: this
+reader cannot tell. It runs in the caller's thread, so it is fast."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoStage:
@@ -212,8 +263,10 @@ class StepObserver(Protocol):
         """The engine turns to an endpoint. `index` is the first attempt's."""
         ...
 
-    def step_ended(self, status: OutcomeStatus, attempts: Sequence[Attempt]) -> None:
-        """The step is over. Called exactly once."""
+    def step_ended(
+        self, status: OutcomeStatus, attempts: Sequence[Attempt], answered: Attempt | None, check: Check
+    ) -> None:
+        """The step is over; `answered` is the attempt whose answer was taken. Called exactly once."""
         ...
 
 

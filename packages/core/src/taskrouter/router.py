@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from taskrouter import __version__
 from taskrouter.arguments import (
     checked_incumbent,
+    checked_readers,
     checked_rules,
     checked_validators,
     named,
@@ -32,10 +33,13 @@ from taskrouter.budget import Budget, Need, Purse, StepWallet, affordable, press
 from taskrouter.catalog import Catalog
 from taskrouter.config import (
     ExecutionConfig,
+    LabellerConfig,
     ModelConfig,
     PolicyConfig,
     RouterConfig,
     RuleConfig,
+    ShadowConfig,
+    WindowedLimits,
 )
 from taskrouter.decision import Decision
 from taskrouter.errors import ConfigurationError, NoEligibleModelError, TaskRouterError
@@ -58,10 +62,22 @@ from taskrouter.execution.dispatch import Dispatcher
 from taskrouter.execution.warming import warmed
 from taskrouter.health import EndpointState, endpoints_of
 from taskrouter.keeping import RouterState
-from taskrouter.learning import RunCredit
+from taskrouter.learning import LearnedPolicy
+from taskrouter.learning.files import given_policy
 from taskrouter.observability import Telemetry
 from taskrouter.outcome import Outcome, ResponseView
-from taskrouter.planning import Planner, make_selector
+from taskrouter.planning import (
+    BY_CIRCUMSTANCES,
+    TEACHABLE,
+    Planned,
+    Planner,
+    Trust,
+    check_of,
+    follow,
+    make_selector,
+    one_by_one,
+    trusted,
+)
 from taskrouter.planning.prefix import PrefixMemory
 from taskrouter.plugins import load_plugins, offered, registered
 from taskrouter.policy import Eligibility, RuleSet
@@ -72,6 +88,12 @@ from taskrouter.profiling import Profiler
 from taskrouter.schemas import SchemaCheck
 from taskrouter.sharing import TellingHealth
 from taskrouter.step import Step
+from taskrouter.teaching import LearningStatus, Teaching
+from taskrouter.trials import Caller, Trials
+
+if TYPE_CHECKING:
+    from taskrouter.labelling import Labelling
+    from taskrouter.shadow import Shadow
 
 R = TypeVar("R")
 C = TypeVar("C")
@@ -126,6 +148,7 @@ class Router:
         backends = offered(registered(self._plugins, "taskrouter_backends"), "backend")
         self._dispatcher = Dispatcher(self._places, backends)
         self._gate = Gate(config.gates, checked_validators(self._plugins, validators))
+        self._readers = checked_readers(self._plugins)
         self._selectors: dict[PolicyConfig, Selector] = {}
         self._policy = config.policy if policy is None else PolicyConfig.of(policy)
         self._rule_configs = config.rules if rules is None else checked_rules(rules)
@@ -161,7 +184,18 @@ class Router:
             meter_provider=meter_provider,
         )
         self._events = Events(self._plugins)
-        self._credit = RunCredit()
+        given = given_policy(config.learning, self._models, self._incumbent)
+        self._standing = None if given is None else given.standing
+        self._teaching = Teaching(
+            config.learning,
+            self._state,
+            self._incumbent,
+            seed=config.router.seed,
+            policy=None if given is None else given.policy,
+        )
+        self._shadow = self._shadowing(config.shadow, config.router.seed) if config.shadow.share else None
+        labeller = profiling.labeller
+        self._labelling = None if labeller is None else self._labelling_by(labeller, profiling.confidence_floor)
 
     @classmethod
     def from_config(
@@ -201,18 +235,57 @@ class Router:
         """How attempts are made: `[execution]`."""
         return self._execution
 
+    @property
+    def trials(self) -> Trials:
+        """What sends steps to plans that nobody has chosen for them; made anew, as it keeps the router."""
+        return Trials(
+            models=self._models,
+            incumbent=self._incumbent,
+            profiler=self._profiler,
+            rules=self._rules,
+            eligibility=self._eligibility,
+            plan=lambda profile, eligible: self._planner.plan(profile, eligible, self._selector(self._policy)),
+            prepare=self._prepare,
+            calls=self._dispatcher.calls,
+            readers=self._readers,
+            gate=self._gate,
+            book=self._teaching.book,
+        )
+
+    @property
+    def shadow(self) -> Shadow | None:
+        """What compares answers with those of other plans, behind the calls; None without `[shadow] share`."""
+        return self._shadow
+
+    @property
+    def labelling(self) -> Labelling | None:
+        """What asks, behind the calls, for the task type of steps that the classifier is unsure of.
+
+        None without `[profiling] labeller`.
+        """
+        return self._labelling
+
     def backend(self, model: str) -> Backend:
         """Return what a model of the pool is called through: LiteLLM, the OpenAI SDK, a recording or a plugin's."""
         self._known([model], "backend")
         return self._dispatcher.backend(self._models[model])
 
-    def route(self, step: Step, *, policy: PolicySpec | None = None, use: Sequence[str] | None = None) -> Decision:
+    def route(
+        self,
+        step: Step,
+        *,
+        policy: PolicySpec | None = None,
+        use: Sequence[str] | None = None,
+        streamed: bool = False,
+    ) -> Decision:
         """Decide where a step goes. Nothing is sent anywhere and nothing is reserved.
 
         Args:
             step: the step.
             policy: another policy for this step alone.
             use: allow only these models for this step.
+            streamed: whether the answer is to be streamed. Plans that compare answers are then only chosen with
+                `execution.buffer_streams`: what a reader has seen cannot be taken back.
 
         Raises:
             NoEligibleModelError: no model can take the step; it lists why.
@@ -238,7 +311,12 @@ class Router:
             rejected += unpaid
         config = effects.policy or self._policy if policy is None else self._checked_policy(policy)
         conditions = self._conditions(step, config, purses)
-        planned = self._planner.plan(profile, eligible, self._selector(config), conditions, config.escalation)
+        several = not streamed or self._execution.buffer_streams
+        trust = self._trust(step, profile, config) if several else None
+        planned = self._planner.plan(profile, eligible, self._selector(config), conditions, config.escalation, trust)
+        identity, standing = None, self._standing
+        if self._teaching.active and config.name in TEACHABLE:
+            identity, planned = self._taught(step, profile, planned, several=several)
         decision = Decision(
             id=f"dec_{os.urandom(8).hex()}",
             context=step.context,
@@ -255,6 +333,11 @@ class Router:
             propensity=planned.choice.propensity,
             duration_s=time.perf_counter() - started_s,
             rule=effects.rule,
+            identity=identity,
+            certificate=standing.line if standing is not None and planned.choice.reason == "learned" else None,
+            alternatives=planned.choice.alternatives,
+            several=several,
+            use=None if use is None else frozenset(use),
             board=planned.board,
         )
         self._events.decided(decision)
@@ -285,13 +368,13 @@ class Router:
         """Decide, and stream the answer's native chunks. Nothing is sent before the first one is asked for."""
         calls = self._dispatcher.calls(step)
         decision, engine = self._prepare(step, decision, streamed=True, own=True)
-        return RoutedStream(decision, streamed(engine), calls.open, calls.view, self._completing(step))
+        return RoutedStream(decision, streamed(engine), calls.open, calls.view, self._completing(step, own=True))
 
     def astream(self, step: Step, *, decision: Decision | None = None) -> RoutedAsyncStream[Any]:
         """Do the same without blocking: `async for chunk in router.astream(step)`."""
         calls = self._dispatcher.calls(step)
         decision, engine = self._prepare(step, decision, streamed=True, own=True)
-        return RoutedAsyncStream(decision, streamed(engine), calls.aopen, calls.view, self._completing(step))
+        return RoutedAsyncStream(decision, streamed(engine), calls.aopen, calls.view, self._completing(step, own=True))
 
     # --- answering through the caller's clients -----------------------------------------------------------------
 
@@ -302,6 +385,7 @@ class Router:
         view: Callable[[R], ResponseView] = chat_completion_view,
         *,
         decision: Decision | None = None,
+        shadow: bool = False,
     ) -> Outcome[R]:
         """Decide, and get the answer through your own clients; retries, fallback and telemetry are the router's.
 
@@ -310,12 +394,15 @@ class Router:
             call: given a model's id, calls it and returns its native answer. Switch off your client's own retries.
             view: reads a native answer; by default one in the chat-completions shape.
             decision: a decision made before with `route`.
+            shadow: whether `call` may be called again later, from another thread, for `[shadow]`. It must do nothing
+                but ask the model.
 
         Raises:
             RoutingError: no decision could be made; nothing was called.
             ExecutionError: no model answered.
         """
-        return self._answer(step, decision, synchronous(call, instead="arun"), lambda _, native: view(native))
+        calling = synchronous(call, instead="arun")
+        return self._answer(step, decision, calling, lambda _, native: view(native), shadow=shadow)
 
     async def arun(
         self,
@@ -324,9 +411,14 @@ class Router:
         view: Callable[[R], ResponseView] = chat_completion_view,
         *,
         decision: Decision | None = None,
+        shadow: bool = False,
     ) -> Outcome[R]:
-        """Do the same without blocking. A cancelled call is never followed by another."""
-        return await self._aanswer(step, decision, lambda command: call(command.model), lambda _, native: view(native))
+        """Do the same without blocking. A cancelled call is never followed by another. Shadows call in the event loop
+        that this was called in.
+        """
+        return await self._aanswer(
+            step, decision, lambda command: call(command.model), lambda _, native: view(native), shadow=shadow
+        )
 
     def run_stream(
         self,
@@ -414,6 +506,9 @@ class Router:
     def feedback(self, decision_id: str, score: float, *, source: str = "user") -> None:
         """Record how good the answer of a step was.
 
+        The step may be of another process or long ago: where this one does not remember it, the ledger of decisions is
+        asked. A label of a step that is nowhere is kept, counted by `learning.unmatched`, and teaches nothing.
+
         When this returns, the record is on the disk (SQLite), with the server (Redis, as durable as that server is), or
         in this process's memory (`memory:`). While a Redis is away it waits in memory until that is back; if the
         process ends before, it is lost, and a warning says so when the router is closed.
@@ -426,7 +521,7 @@ class Router:
         Raises:
             FeedbackError: the id is none of ours, the score is out of range, or the file cannot be written.
         """
-        self._state.feedback(decision_id, score, source)
+        self._teaching.feedback(decision_id, score, source)
 
     def feedback_run(self, run_id: str, score: float, *, source: str = "user") -> None:
         """Record how well a whole run of an agent went, and credit its steps with it.
@@ -444,7 +539,24 @@ class Router:
         Raises:
             FeedbackError: no step of the run is known, the score is out of range, or the file cannot be written.
         """
-        self._state.feedback_run(run_id, self._credit.shares(run_id), score, source)
+        self._teaching.feedback_run(run_id, score, source)
+
+    @property
+    def learning(self) -> LearningStatus:
+        """How learning is doing in this process: labels, labels of unknown steps, and the ledger of decisions."""
+        return self._teaching.status
+
+    def learn(self) -> LearnedPolicy | None:
+        """Learn from all labels that there are, now; it otherwise happens by itself, behind the calls.
+
+        Returns:
+            What later steps follow, or None where the labels do not show that anything can be saved. A policy that
+            was given (`[learning] policy`) stays as it is: labels do not change what was certified.
+
+        Raises:
+            StoreUnavailable: the labels of other processes cannot be read now.
+        """
+        return self._teaching.learn()
 
     def health(self) -> tuple[EndpointState, ...]:
         """Return how every endpoint of the pool is doing: circuit breaker, error rate, latency, calls under way."""
@@ -467,11 +579,19 @@ class Router:
 
     def close(self) -> None:
         """Close the synchronous clients of the backends, write what state is not written, and close the store."""
+        if self._shadow is not None:
+            self._shadow.close()
+        if self._labelling is not None:
+            self._labelling.close()
         self._dispatcher.close()
         self._state.close()
 
     async def aclose(self) -> None:
         """Close the clients of the running event loop, and everything else."""
+        if self._shadow is not None:
+            await asyncio.to_thread(self._shadow.close)
+        if self._labelling is not None:
+            await asyncio.to_thread(self._labelling.close)
         await self._dispatcher.aclose()
         self._dispatcher.close()
         await asyncio.to_thread(self._state.close)
@@ -494,11 +614,18 @@ class Router:
     # --- parts --------------------------------------------------------------------------------------------------
 
     def _answer(
-        self, step: Step, decision: Decision | None, call: Callable[[Any], Any], view: View, *, own: bool = False
+        self,
+        step: Step,
+        decision: Decision | None,
+        call: Callable[[Any], Any],
+        view: View,
+        *,
+        own: bool = False,
+        shadow: bool = False,
     ) -> Outcome[Any]:
         _, engine = self._prepare(step, decision, own=own)
         outcome = drive(engine.answer(), call, view)
-        self._complete(step, outcome)
+        self._complete(step, outcome, own=own, caller=Caller(call, view) if shadow else None)
         return outcome
 
     async def _aanswer(
@@ -509,10 +636,12 @@ class Router:
         view: View,
         *,
         own: bool = False,
+        shadow: bool = False,
     ) -> Outcome[Any]:
         _, engine = self._prepare(step, decision, own=own)
         outcome = await drive_async(engine.answer(), call, view)
-        self._complete(step, outcome)
+        caller = Caller(call, view, asyncio.get_running_loop()) if shadow else None
+        self._complete(step, outcome, own=own, caller=caller)
         return outcome
 
     def _prepare(
@@ -523,13 +652,26 @@ class Router:
         streamed: bool = False,
         own: bool = False,
         finishes: bool | Collection[str] = False,
+        purses: Sequence[Purse] | None = None,
     ) -> tuple[Decision, Engine]:
-        """Make the engine of a step; `own`: the router makes the requests itself, and knows what they ask for."""
+        """Make the engine of a step.
+
+        Args:
+            step: the step.
+            decision: a decision made before.
+            streamed: whether the answer is streamed.
+            own: the router makes the requests itself, and knows what they ask for.
+            finishes: see `run_stream`.
+            purses: what is charged in place of the budgets that hold for the step.
+        """
         if decision is None:
-            decision = self.route(step)
+            decision = self.route(step, streamed=streamed)
         else:
             self._check_decision(step, decision)
+            if streamed and not self._execution.buffer_streams:
+                decision = one_by_one(decision)
         self._state.begin()
+        self._teaching.begin()
         observer: StepObserver = SilentObserver()
         if self._telemetry.listening:
             self._telemetry.decided(decision)
@@ -545,13 +687,16 @@ class Router:
             expects_finish=True if own else finishes,
             unlimited=own and not length_limits(step, self._models),
             access=self._health,
-            wallet=self._wallet(step, decision),
+            wallet=self._wallet(step, decision, purses),
             gate=self._gate,
+            readers=self._readers,
         )
+        if self._labelling is not None and purses is None:
+            self._labelling.consider(step, decision)
         return decision, engine
 
-    def _wallet(self, step: Step, decision: Decision) -> StepWallet | None:
-        purses = self._budgets.in_force(step.context)
+    def _wallet(self, step: Step, decision: Decision, purses: Sequence[Purse] | None = None) -> StepWallet | None:
+        purses = self._budgets.in_force(step.context) if purses is None else purses
         if not purses:
             return None
         return StepWallet(purses, self._need(step, decision.profile), wait_s=self._budgets.config.wait_s)
@@ -578,15 +723,72 @@ class Router:
             latency_weight=hurry,
         )
 
-    def _completing(self, step: Step) -> Callable[[Outcome[Any]], None]:
-        return lambda outcome: self._complete(step, outcome)
+    def _trust(self, step: Step, profile: TaskProfile, policy: PolicyConfig) -> Trust | None:
+        """Return what the policy may compare two answers by, and what it may lose by that."""
+        if not policy.agreement:
+            return None
+        check = check_of(step, profile)
+        return None if check is None else trusted(policy).get(check)
 
-    def _complete(self, step: Step, outcome: Outcome[Any]) -> None:
+    def _taught(
+        self, step: Step, profile: TaskProfile, planned: Planned, *, several: bool
+    ) -> tuple[str | None, Planned]:
+        """Let what was learned for the step's identity take the place of what was planned without labels."""
+        if planned.choice.reason in BY_CIRCUMSTANCES:
+            return None, planned
+        identity, advice = self._teaching.advise(step, profile, planned, several=several)
+        if advice is None or (advice.plan == planned.plan and not advice.alternatives and self._standing is None):
+            return identity, planned  # nothing was learned that changes anything
+        plan, propensity, loss, detail, others = advice
+        return identity, follow(planned, plan, propensity=propensity, loss=loss, detail=detail, alternatives=others)
+
+    def _shadowing(self, config: ShadowConfig, seed: int | None) -> Shadow:
+        from taskrouter.shadow import Shadow  # noqa: PLC0415 - graders are many, and few routers have shadows
+
+        limits = WindowedLimits(usd=config.usd_per_day, every="day")
+        return Shadow(
+            config,
+            lambda: self.trials,
+            purse=lambda: self._budgets.apart("shadows", limits),
+            sidelined=lambda: self._health.sidelined(time.monotonic()),
+            seed=seed,
+        )
+
+    def _labelling_by(self, config: LabellerConfig, floor: float) -> Labelling:
+        from taskrouter.labelling import KeptLabels, Labelling, PoolAsk, make_labeller  # noqa: PLC0415 - few routers have a labeller
+
+        limits = WindowedLimits(usd=config.usd_per_day, every="day")
+        ask = PoolAsk(
+            self._models,
+            lambda: self.trials,
+            purse=lambda: self._budgets.apart("labels", limits),
+            sidelined=lambda: self._health.sidelined(time.monotonic()),
+        )
+        offers = offered(registered(self._plugins, "taskrouter_labellers"), "labeller")
+        return Labelling(
+            config,
+            make_labeller(named(offers, config.name, "profiling.labeller"), config, ask),
+            ask,
+            self._profiler.memory,
+            floor=max(floor, config.confidence_floor),
+            kept=KeptLabels(self._state.store, config.name) if self._state.store.shared else None,
+        )
+
+    def _completing(self, step: Step, *, own: bool = False) -> Callable[[Outcome[Any]], None]:
+        return lambda outcome: self._complete(step, outcome, own=own)
+
+    def _complete(self, step: Step, outcome: Outcome[Any], *, own: bool = False, caller: Caller | None = None) -> None:
         if self._caching:
-            answered = next(attempt for attempt in outcome.attempts if attempt.status == "ok")
-            self._prefixes.note(step, answered.model, answered.usage, time.monotonic())
-        self._credit.note(outcome)
+            for attempt in outcome.attempts:
+                if attempt.status == "ok":
+                    self._prefixes.note(step, attempt.model, attempt.usage, time.monotonic())
+        self._teaching.note(step, outcome)
+        standing = self._standing
+        if standing is not None and outcome.decision.identity is not None:
+            standing.note(outcome.decision.identity)
         self._events.completed(outcome)
+        if self._shadow is not None and (own or caller is not None):
+            self._shadow.consider(step, outcome, caller)
 
     def _check_decision(self, step: Step, decision: Decision) -> None:
         """Make sure of a decision that was made before: it may be another router's, or have been changed since.

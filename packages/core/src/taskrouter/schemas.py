@@ -1,7 +1,8 @@
 """Whether a tool's parameters are a JSON Schema: checked by the jsonschema library, once per distinct schema.
 
 A schema whose own top is wrong is refused: no provider takes it. A fault deep inside, such as the type `any`, is taken
-by some providers, so the agent that lives with it goes on working, and a warning says so once.
+by some providers, so the agent that lives with it goes on working, and a warning says so once. Who checks thousands of
+steps at a time gathers the warnings with `gathered_faults`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import json
 import logging
 import marshal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -18,7 +20,7 @@ from taskrouter.step import Step
 
 _MANY = 4096
 
-logger = logging.getLogger("taskrouter")
+logger = logging.getLogger("taskrouter.schemas")
 
 
 class SchemaCheck:
@@ -50,6 +52,25 @@ class SchemaCheck:
         if len(self._valid) >= _MANY:
             self._valid.clear()
         self._valid.add(key)
+
+
+@contextmanager
+def gathered_faults() -> Iterator[set[str]]:
+    """Keep the warnings about deep faults out of the log while this lasts, and gather what they say, each once.
+
+    For a whole process: it is meant for a command that routes many steps and then says in one line what it met.
+    """
+    faults: set[str] = set()
+
+    def gather(record: logging.LogRecord) -> bool:
+        faults.add(record.getMessage())
+        return False
+
+    logger.addFilter(gather)
+    try:
+        yield faults
+    finally:
+        logger.removeFilter(gather)
 
 
 def _key(schema: Any, where: str) -> bytes:

@@ -39,10 +39,21 @@ class Sharing:
         health: what this process knows of endpoints.
         budgets: what it has used of shared budgets.
         refresh_s: seconds between two exchanges.
+        write: writes what else waits for the store. It is kept for as long as the thread lives, so it must not know of
+            the router.
     """
 
-    def __init__(self, store: StateStore, health: Health, budgets: BudgetBook, *, refresh_s: float) -> None:
+    def __init__(
+        self,
+        store: StateStore,
+        health: Health,
+        budgets: BudgetBook,
+        *,
+        refresh_s: float,
+        write: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store, self._health, self._budgets, self._refresh_s = store, health, budgets, refresh_s
+        self._write = write
         self._stopped = False
         self._failing = False
         """Whether it has been said that the exchange fails."""
@@ -76,7 +87,8 @@ class Sharing:
                 return
             self._pid = os.getpid()
             wake = self._wake
-            work = (weakref.ref(self, lambda _: wake.set()), wake, self._refresh_s, self._store, self._budgets)
+            reference = weakref.ref(self, lambda _: wake.set())
+            work = (reference, wake, self._refresh_s, self._store, self._budgets, self._write)
             self._thread = threading.Thread(
                 target=_exchange_until_gone, args=work, name="taskrouter-state", daemon=True
             )
@@ -99,6 +111,7 @@ class Sharing:
                     self._store.put(BREAKERS, {key: _entry(notice) for key, notice in changes.items()})
                 self._health.adopt(self._store.entries(BREAKERS), now_s, epoch_s)
                 self._budgets.synchronise()
+                self._write()
                 self._failing = False
             except StoreUnavailable as error:
                 logger.debug("the store could not be reached: %s", error)
@@ -182,12 +195,14 @@ def _exchange_until_gone(
     refresh_s: float,
     store: StateStore,
     budgets: BudgetBook,
+    write: Callable[[], None],
 ) -> None:
     while True:
         sharing = reference()
         if sharing is None:  # its router was dropped without a word: what it has spent is written all the same
             with suppress(Exception):
                 budgets.synchronise()
+                write()
                 store.close()
             return
         if sharing.stopped:

@@ -89,6 +89,8 @@ class StepView:
     """Name of the tool whose result came last, where the transcript names it."""
     system_chars: int
     """Length of the whole system prompt: with the extract it identifies the prompt."""
+    words: Any = field(default=None, init=False, repr=False, compare=False)
+    """What `taskrouter.profiling.text.words` has made of it: kept here, so that it goes when the step goes."""
 
 
 _NO_CONTEXT = StepContext()

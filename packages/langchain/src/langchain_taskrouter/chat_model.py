@@ -38,6 +38,7 @@ from taskrouter.adapters import (
     Candidates,
     Credit,
     LoopClients,
+    PerStream,
     check_arguments,
     credit_of,
     narrowed,
@@ -352,7 +353,7 @@ class RoutedChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         routing = self._routing(messages, stop, run_manager, kwargs)
-        reader = ChunkReader()
+        reader = PerStream(ChunkReader)
 
         def open_stream(model_id: str) -> Iterator[ChatGenerationChunk]:
             candidate = self._pool[model_id]
@@ -384,7 +385,7 @@ class RoutedChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         routing = self._routing(messages, stop, run_manager, kwargs)
-        reader = ChunkReader()
+        reader = PerStream(ChunkReader)
 
         async def open_stream(model_id: str) -> AsyncIterator[ChatGenerationChunk]:
             candidate = self._pool[model_id]

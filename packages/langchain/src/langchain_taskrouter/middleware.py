@@ -29,7 +29,7 @@ from langchain_taskrouter._routing import Routing
 from langchain_taskrouter._tracing import beneath
 from langchain_taskrouter.chat_model import RoutedChatModel
 from taskrouter import ConfigurationError, Outcome, ResponseView, Router, RouterConfig
-from taskrouter.adapters import KEY, Candidates
+from taskrouter.adapters import KEY, Candidates, one_by_one
 from taskrouter.router import PolicySpec
 
 DECISIONS = "taskrouter_decisions"
@@ -125,7 +125,7 @@ class RoutingMiddleware(AgentMiddleware[Any, Any, Any]):
             return response, response_view(response, asked=watch.asked, shown=watch.shown)
 
         with attempts.settled(), beneath(routing.parent_run_id):
-            outcome = model.router.run(routing.step, call, _seen, decision=routing.decision)
+            outcome = model.router.run(routing.step, call, _seen, decision=one_by_one(routing.decision))
         return self._answer(outcome, routing)
 
     async def awrap_model_call(
@@ -143,7 +143,7 @@ class RoutingMiddleware(AgentMiddleware[Any, Any, Any]):
             return response, response_view(response, asked=watch.asked, shown=watch.shown)
 
         with attempts.settled(), beneath(routing.parent_run_id):
-            outcome = await model.router.arun(routing.step, call, _seen, decision=routing.decision)
+            outcome = await model.router.arun(routing.step, call, _seen, decision=one_by_one(routing.decision))
         return self._answer(outcome, routing)
 
     def _given_to(

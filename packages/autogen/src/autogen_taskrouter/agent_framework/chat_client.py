@@ -29,7 +29,16 @@ from autogen_taskrouter.agent_framework._identity import SURROUNDINGS, Surroundi
 from autogen_taskrouter.agent_framework._routing import Routing, Setup, check_call
 from autogen_taskrouter.agent_framework._view import UpdateReader, response_view
 from taskrouter import Outcome, Router
-from taskrouter.adapters import Arguments, Authors, Candidates, ahanging_up, check_arguments, credit_of, narrowed
+from taskrouter.adapters import (
+    Arguments,
+    Authors,
+    Candidates,
+    PerStream,
+    ahanging_up,
+    check_arguments,
+    credit_of,
+    narrowed,
+)
 from taskrouter.adapters.construction import ConfigSpec
 from taskrouter.router import PolicySpec
 
@@ -233,15 +242,15 @@ class RoutedChatClient(
     ) -> AsyncIterator[ChatResponseUpdate]:
         # Decided when the first update is asked for: only then is the framework's chat span the current one.
         routing = self._routing(messages, options, kwargs)
-        reader = UpdateReader()
-        sent: list[Mapping[str, Any]] = []
+        reader = PerStream(UpdateReader)
+        sent: dict[str, Mapping[str, Any]] = {}
 
         async def open_stream(model_id: str) -> AsyncIterator[ChatResponseUpdate]:
             candidate = self._pool[model_id]
             client = await self._clients.get(model_id, candidate.client)
             conversation, given, more = routing.arguments(candidate)
             reader.begin()
-            sent.append(given)
+            sent[model_id] = given
             updates = _delegate.stream(client, conversation, given, more)
             return ahanging_up(lambda: with_client_errors(model_id, updates))
 
@@ -254,7 +263,7 @@ class RoutedChatClient(
                     yield update
                 outcome = stream.outcome
                 assert outcome is not None, "the stream has not ended"  # noqa: S101 - the router's contract
-                routing.settle(sent[-1])
+                routing.settle(sent[outcome.model])
                 ended.append((routing, outcome))
                 yield last_update(outcome, self.router, routing.notes)
 

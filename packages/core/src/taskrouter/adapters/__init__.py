@@ -23,6 +23,8 @@ from taskrouter.adapters.sdk_clients import (
     is_sdk_client,
     without_retries,
 )
+from taskrouter.adapters.streams import PerStream
+from taskrouter.planning import one_by_one
 
 __all__ = [
     "ANSWERS",
@@ -42,6 +44,7 @@ __all__ = [
     "Kept",
     "LoopClients",
     "Parts",
+    "PerStream",
     "PoolModel",
     "Renamed",
     "Result",
@@ -60,6 +63,7 @@ __all__ = [
     "model_config",
     "narrowed",
     "noting",
+    "one_by_one",
     "paired",
     "parts_of",
     "pinned",

@@ -94,6 +94,10 @@ class BudgetBook:
         scopes: tuple[Purse, ...] = in_scope(self)
         return (*self._of_configuration(context), *scopes) if self._configured else scopes
 
+    def apart(self, name: str, limits: WindowedLimits) -> Purse:
+        """Return a purse that no step draws on by itself, such as that of shadows."""
+        return self._purse("apart", name, limits)
+
     def need(
         self,
         profile: TaskProfile,
@@ -156,7 +160,11 @@ class BudgetBook:
         return purse
 
     def _new_purse(self, kind: str, name: str, limits: WindowedLimits, window: Window) -> Purse:
-        said = {"total": "the total budget", "tenant": f"the budget of tenant {name!r:.{_SHOWN}}"}
+        said = {
+            "total": "the total budget",
+            "tenant": f"the budget of tenant {name!r:.{_SHOWN}}",
+            "apart": f"the budget of {name}",
+        }
         key = f"{kind}:{_account(name)}:{window.name}"
         # Calls that began within a window are settled after it.
         ends_at_s = window.until_s + 3600.0 if window.name else None

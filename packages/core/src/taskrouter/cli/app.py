@@ -9,12 +9,12 @@ from typing import NoReturn
 import typer
 
 from taskrouter import __version__
-from taskrouter.cli import check, demo, evaluate, models, route, simulate
+from taskrouter.cli import calibrate, check, demo, evaluate, import_, models, replay, route, simulate, tune
 from taskrouter.cli.output import err
 from taskrouter.errors import ConfigurationError, FeedbackError, InvalidStepError, TaskRouterError
 from taskrouter.plugins import load_plugins, registered
 
-USAGE_ERROR, FAILED_RUN = 2, 1
+USAGE_ERROR, FAILED_RUN, INTERRUPTED = 2, 1, 130
 
 
 def build() -> typer.Typer:
@@ -27,19 +27,23 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_root)
-    for command in (demo, route, models, check, evaluate, simulate):
+    for command in (demo, route, models, check, calibrate, evaluate, tune, replay, import_, simulate):
         command.register(app)
     registered(load_plugins(), "taskrouter_commands", app=app)
     return app
 
 
 def main() -> None:
-    """Run the command line. Exit code 2 for usage and configuration, 1 for a run that failed."""
+    """Run the command line. Exit code 2 for usage and configuration, 1 for a run that failed, 130 after Ctrl-C."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a sign still shows the rest
     try:
         build()()
+    except SystemExit as left:
+        if left.code == INTERRUPTED:
+            err.print("taskrouter: interrupted", style="dim")
+        raise
     except TaskRouterError as error:
         usage = isinstance(error, ConfigurationError | InvalidStepError | FeedbackError)
         _fail(str(error), USAGE_ERROR if usage else FAILED_RUN)

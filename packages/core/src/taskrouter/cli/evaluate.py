@@ -17,6 +17,7 @@ from taskrouter.evaluation.harness import evaluate
 from taskrouter.evaluation.plot import check_plot, plot
 from taskrouter.evaluation.recordings import Recording, read_recordings
 from taskrouter.evaluation.report import PolicyScore, Report
+from taskrouter.schemas import gathered_faults
 
 FIT = "--fit"
 
@@ -64,7 +65,7 @@ def _evaluate(
     if plot_file is not None:
         check_plot(plot_file)
     judged, learned = _read(test, fit, split, seed)
-    with err.status("") as status:
+    with err.status("") as status, gathered_faults() as faults:
         report = evaluate(
             judged,
             learned,
@@ -74,6 +75,7 @@ def _evaluate(
             progress=lambda doing: status.update(f"{doing} ..."),
         )
     _warn(report)
+    _warn_of_schemas(faults)
     if plot_file is not None:
         plot(report, plot_file)
     if as_json:
@@ -128,6 +130,11 @@ def _warn(report: Report) -> None:
         )
     if report.dropped_models:
         _caution(f"left out, for want of outcomes on every prompt: {', '.join(report.dropped_models)}")
+
+
+def _warn_of_schemas(faults: set[str]) -> None:
+    if faults:
+        _caution(f"schemas of tools or answers with a fault deep inside: {len(faults)}, for example {min(faults)}")
 
 
 def _caution(text: str) -> None:

@@ -33,6 +33,8 @@ def route(
     """Show where a step would go, and why. Nothing is sent anywhere."""
     settings, origin = load_config(config)
     router = build_router(with_policy(settings, policy), origin)
+    if settings.learning.policy is None and not settings.state.url.startswith("memory:"):
+        router.learn()  # as a router does by itself once it runs
     messages = [{"role": "user", "content": _stdin() if prompt == "-" else prompt}]
     if system is not None:
         messages.insert(0, {"role": "system", "content": _text(system)})

@@ -17,8 +17,8 @@ from taskrouter.evaluation.learned import Learned
 from taskrouter.evaluation.recordings import Prompt, Recording
 from taskrouter.evaluation.replay import Served, serve
 from taskrouter.evaluation.report import PolicyScore, Report, quantile
-from taskrouter.evaluation.routed import Routed, routers, task_type
-from taskrouter.evaluation.situations import Policy, Situation, by_task, by_task_type
+from taskrouter.evaluation.routed import Routed, identity_of, routers
+from taskrouter.evaluation.situations import Policy, Situation, by_task, by_text
 from taskrouter.evaluation.tables import TaskTable
 from taskrouter.router import Router
 
@@ -54,9 +54,9 @@ def evaluate(
     test, train = aligned(test, train)
     chosen = incumbent_of(train, incumbent)
     built = routers(train, chosen)
-    seen = [_see(part, built[DEFAULT_POLICY], step_identity=step_identity) for part in (train, test)]
+    seen = [see(part, built[DEFAULT_POLICY], step_identity=step_identity) for part in (train, test)]
     routed = [Routed(name, router, chosen) for name, router in built.items()]
-    policies: list[Policy] = [*routed, *_with_labels(train, seen[0], chosen, seed, progress)]
+    policies: list[Policy] = [*routed, *_with_labels(train, seen[0], chosen, routed[0], seed, progress)]
     served = []
     for policy in policies:
         progress(f"trying {policy.name} on {len(test.prompts)} prompts")
@@ -98,19 +98,23 @@ def aligned(test: Recording, train: Recording) -> tuple[Recording, Recording]:
     return replace(test, models=common, dropped=dropped), replace(train, models=common, dropped=dropped)
 
 
-def _see(part: Recording, router: Router, *, step_identity: bool) -> list[Situation]:
-    if step_identity:
-        return by_task(part)
-
-    return by_task_type(part, partial(task_type, router))
+def see(part: Recording, router: Router, *, step_identity: bool = True) -> list[Situation]:
+    """Show prompts as policies may see them: with their task as the identity, or with what the router makes of them."""
+    view = by_task if step_identity else by_text
+    return view(part, partial(identity_of, router))
 
 
 def _with_labels(
-    train: Recording, situations: Sequence[Situation], incumbent: str, seed: int, progress: Progress
+    train: Recording,
+    situations: Sequence[Situation],
+    incumbent: str,
+    otherwise: Policy,
+    seed: int,
+    progress: Progress,
 ) -> list[Policy]:
     progress(f"learning from {len(train.prompts)} prompts")
     return [
-        Learned.fit(train, situations, incumbent, seed=seed),
+        Learned.fit(train, situations, incumbent, otherwise=otherwise, seed=seed),
         TaskTable.fit(train, situations, incumbent),
         KnnText.fit(train, situations, incumbent),
     ]

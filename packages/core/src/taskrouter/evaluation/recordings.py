@@ -1,6 +1,6 @@
 """Recordings: prompts with the outcome that every model really had, one JSON document per line.
 
-    {"id": "7", "task": "extract", "messages": [...], "tools": [...]?,
+    {"id": "7", "task": "extract", "agent"?, "messages": [...], "tools": [...]?, "response_schema"?,
      "outcomes": {"gpt-4o-mini": {"score": 0.0 to 1.0, "cost_usd": 0.00012, "input_tokens"?, "output_tokens"?,
                                   "latency_s"?, "answer"?, "valid"?}, ...}}
 
@@ -119,13 +119,31 @@ def read_recordings(paths: Iterable[str | Path]) -> Recording:
     return Recording.of(prompts)
 
 
+def check_output(path: Path, *, where: str) -> None:
+    """Find out before the work whether a file can be put there, in place of an older one.
+
+    Args:
+        path: where it is to be.
+        where: what asks for it, such as `--output`.
+
+    Raises:
+        ConfigurationError: there is no such folder, or what stands there is no file.
+    """
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"{where} {path}: there is no folder {path.parent}")
+    if path.exists() and not path.is_file():
+        raise ConfigurationError(f"{where} {path}: what stands there is no file: name another place")
+
+
 class _Line(BaseModel):
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
     id: str
     task: str | None = None
+    agent: str | None = None
     messages: list[dict[str, Any]] = Field(min_length=1)
     tools: list[dict[str, Any]] | None = None
+    response_schema: dict[str, Any] | None = None
     outcomes: dict[str, RecordedOutcome] = Field(min_length=1)
 
 
@@ -134,7 +152,7 @@ _LINE = TypeAdapter(_Line)
 
 def _read(path: Path) -> Iterator[Prompt]:
     first_seen: dict[str, int] = {}
-    for number, line in _lines(path):
+    for number, line in lines(path):
         prompt = _prompt(line, where=f"{path}:{number}")
         if prompt.id in first_seen:
             raise ConfigurationError(
@@ -145,7 +163,7 @@ def _read(path: Path) -> Iterator[Prompt]:
         yield prompt
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield the lines that are not blank, with their numbers from 1."""
     try:
         with path.open("rb") as raw:
@@ -162,7 +180,12 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 def _prompt(line: bytes, *, where: str) -> Prompt:
     try:
         read = _LINE.validate_json(line)
-        step = Step(messages=read.messages, tools=read.tools or (), context=StepContext(node=read.task))
+        step = Step(
+            messages=read.messages,
+            tools=read.tools or (),
+            response_schema=read.response_schema,
+            context=StepContext(agent=read.agent, node=read.task),
+        )
     except ValidationError as error:
         raise ConfigurationError(f"{where}: {_problem(error)}") from None
     except InvalidStepError as error:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from taskrouter.catalog import Catalog, ModelCard
 from taskrouter.decision import Plan
 from taskrouter.errors import RoutingError
+from taskrouter.evaluation.arms import has_answers
 from taskrouter.evaluation.recordings import Prompt, Recording
 from taskrouter.evaluation.situations import Situation
+from taskrouter.learning import Identity, identify
 from taskrouter.profile import UNKNOWN
 from taskrouter.router import Router
 from taskrouter.step import Step
@@ -43,18 +45,20 @@ class Routed:
             return self._incumbent
 
 
-def task_type(router: Router, step: Step) -> str:
-    """The task type that the router finds, or `unknown` where it cannot route the step."""
+def identity_of(router: Router, step: Step) -> Identity:
+    """The identity that the router sees, or an unknown one where it cannot route the step."""
     try:
-        return router.route(step).profile.task_type
+        return identify(step, router.route(step).profile)
     except RoutingError:
-        return UNKNOWN
+        return Identity(UNKNOWN, UNKNOWN)
 
 
 def routers(train: Recording, incumbent: str) -> dict[str, Router]:
-    """Build a router for each policy, from cards alone."""
+    """Build a router for each policy, from cards alone. Where no answers were recorded none can be compared."""
     cards = [card_of(model, train) for model in train.models]
-    return {name: Router(models=cards, incumbent=incumbent, policy=name) for name in NAMES}
+    agreement = has_answers(train)
+    policies = {name: {"name": name, "agreement": agreement} for name in NAMES}
+    return {name: Router(models=cards, incumbent=incumbent, policy=policy) for name, policy in policies.items()}
 
 
 def card_of(model: str, train: Recording) -> ModelCard:

@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol
 
 from taskrouter.decision import Plan
 from taskrouter.evaluation.recordings import Recording
+from taskrouter.learning import Identity
+from taskrouter.profile import UNKNOWN
 from taskrouter.step import Step, StepContext
 
 
@@ -17,6 +19,8 @@ class Situation(NamedTuple):
     step: Step
     identity: str | None
     """Name of the kind of step; None where it is not known."""
+    task_type: str = UNKNOWN
+    """The kind of task that the router takes it for."""
 
 
 class Policy(Protocol):
@@ -29,12 +33,21 @@ class Policy(Protocol):
         ...
 
 
-def by_task(recording: Recording) -> list[Situation]:
-    """See each prompt with its task as the identity, as an agent framework would name its node."""
-    return [Situation(prompt.step, prompt.task) for prompt in recording.prompts]
+def by_task(recording: Recording, identify: Callable[[Step], Identity] | None = None) -> list[Situation]:
+    """See each prompt with its task as the identity, as an agent framework would name its node.
+
+    Args:
+        recording: the prompts.
+        identify: tells the identity of a step; of it the task type is taken.
+    """
+    steps = [(prompt.step, prompt.task) for prompt in recording.prompts]
+    return [Situation(step, task, identify(step).task_type if identify else UNKNOWN) for step, task in steps]
 
 
-def by_task_type(recording: Recording, classify: Callable[[Step], str]) -> list[Situation]:
-    """See each prompt without its task: the identity is the task type that `classify` finds in the text."""
-    bare = [replace(prompt.step, context=StepContext()) for prompt in recording.prompts]
-    return [Situation(step, classify(step)) for step in bare]
+def by_text(recording: Recording, identify: Callable[[Step], Identity]) -> list[Situation]:
+    """See each prompt without its task: the identity is what the router makes of the text."""
+    situations = []
+    for prompt in recording.prompts:
+        step = replace(prompt.step, context=StepContext())
+        situations.append(Situation(step, *identify(step)))
+    return situations

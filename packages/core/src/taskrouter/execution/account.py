@@ -88,11 +88,21 @@ class Account:
     """In the order in which they ended."""
     errors: list[ModelCallError] = field(default_factory=list)
     opened: int = 0
+    answered: Attempt | None = None
+    """The attempt whose answer is to be taken."""
+    view: ResponseView | None = None
+    """That answer."""
+    roles: Mapping[str, Role] | None = None
+    """Of the models of a plan of several, every deployment alike; any other one is a fallback."""
 
     def visit(self, admission: Admission, role: Role | None = None) -> Visit:
-        """Book the start of a visit: primary with every deployment of the model that was decided for."""
+        """Book the start of a visit: without a plan of several models, primary where the decided one is called."""
         endpoint = admission.endpoint
-        role = role or ("primary" if endpoint.model == self.decision.model else "fallback")
+        if role is None:
+            if self.roles is None:
+                role = "primary" if endpoint.model == self.decision.model else "fallback"
+            else:
+                role = self.roles.get(endpoint.model, "fallback")
         return Visit(endpoint, role, self.observer.visit_started(endpoint, role, index=self.opened + 1))
 
     def open(
@@ -105,10 +115,16 @@ class Account:
     def succeed(self, open_: OpenAttempt, view: ResponseView, at_s: float) -> None:
         """Book an answer, with the provider's token counts where it gave them."""
         open_.visit.view, open_.visit.error = view, None
-        self._close(open_, "ok", at_s, _counted(view) or self._estimate(view), served_model=view.model)
+        attempt = self._close(open_, "ok", at_s, _counted(view) or self._estimate(view), served_model=view.model)
+        if attempt.role != "propose":
+            self.take(attempt, view)
         self.access.succeeded(
             open_.visit.endpoint.id, at_s, latency_s=at_s - open_.started_s, first_token_s=open_.first_token_s
         )
+
+    def take(self, attempt: Attempt, view: ResponseView) -> None:
+        """Book whose answer it is that is taken: a proposal is not yet, when it has arrived."""
+        self.answered, self.view = attempt, view
 
     def fail(
         self,
@@ -169,7 +185,7 @@ class Account:
         *,
         error_type: str | None = None,
         served_model: str | None = None,
-    ) -> None:
+    ) -> Attempt:
         visit = open_.visit
         model = visit.endpoint.model
         card = self.cards[model]
@@ -195,6 +211,7 @@ class Account:
         if self.wallet is not None:
             self.wallet.settle(open_.reservation, attempt)
         visit.observer.attempt_ended(attempt)
+        return attempt
 
 
 def _counted(view: ResponseView | None) -> Usage | None:

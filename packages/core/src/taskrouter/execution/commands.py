@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from taskrouter.errors import ModelCallError
+from taskrouter.execution.partial import Partial
 from taskrouter.outcome import ResponseView, Role
 from taskrouter.ports import Endpoint, Refusal, VisitObserver
 
@@ -48,13 +49,6 @@ class Call(_ToEndpoint):
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """Make a call beside others; its end is heard of through `Await`."""
-
-    call: Call
-
-
-@dataclass(frozen=True, slots=True)
 class Await:
     """Wait until one of the calls that were started ends, but no longer than that."""
 
@@ -74,6 +68,42 @@ class OpenStream(_ToEndpoint):
 
     stall_timeout_s: float
     """Between chunks."""
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What has arrived of a stream that is read in the background: its reader writes, the engine looks."""
+
+    latest_at_s: float
+    """When the last chunk arrived; at first when the call began."""
+    first_token_at_s: float | None = None
+    partial: Partial = field(default_factory=Partial, repr=False)
+    chunks: list[Any] = field(default_factory=list, repr=False)
+    given_up: bool = False
+    """Whether nobody wants the rest."""
+
+    def add(self, native: Any, view: ResponseView, at_s: float) -> None:
+        """Take in one chunk."""
+        self.partial.began = True
+        self.partial.add(view)
+        self.chunks.append(native)
+        self.latest_at_s = at_s
+        if self.first_token_at_s is None and self.partial.meaningful:
+            self.first_token_at_s = at_s
+
+
+@dataclass(frozen=True, slots=True)
+class Gather(OpenStream):
+    """Call the model and read the stream of its answer to the end; its end is `Answered` with all chunks."""
+
+    into: Gathered
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Make a call beside others; its end is heard of through `Await`."""
+
+    call: Call | Gather
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from taskrouter.execution.gates import Gate
 from taskrouter.execution.limits import TimeLimits
 from taskrouter.execution.turns import Turns
 from taskrouter.outcome import ResponseView
-from taskrouter.ports import Access, Admission, Refusal, StepObserver, Wallet
+from taskrouter.ports import Access, Admission, AnswerReader, Refusal, StepObserver, Wallet
 from taskrouter.step import Step
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
@@ -37,6 +37,7 @@ class Course:
     access: Access
     wallet: Wallet | None
     gate: Gate
+    readers: Mapping[str, AnswerReader]
     turns: Turns = field(init=False)
     limits: TimeLimits = field(init=False)
     account: Account = field(init=False)
@@ -55,6 +56,18 @@ class Course:
         """Tell whether a stream of a model that ends without a finish reason was cut off."""
         expected = self.expects_finish
         return expected if isinstance(expected, bool) else model in expected
+
+    def ask_first(self, model: str) -> None:
+        """Let a model of the plan have the first turn, whatever its place in it."""
+        self.turns.lead_with(model)
+        self.account.roles = {model: "primary"}
+
+    def usual_s(self, model: str) -> float:
+        """Return how long a call of a model takes usually, seconds, as observed or by its card; 0 where unknown."""
+        observed = self.access.latency_s(model)
+        if observed is not None:
+            return observed
+        return self.cards[model].latency_s(self.decision.profile.output_tokens) or 0.0
 
     def may_go_on(self) -> bool:
         """Tell whether another attempt may begin."""
@@ -105,6 +118,12 @@ class Course:
             if not granted:
                 self.access.released(admission.endpoint.id, self.limits.now_s, probe=admission.probe)
 
+    def give_back(self, admission: Admission, reservation: object) -> None:
+        """Give back what was granted for a call that is not made after all."""
+        if self.wallet is not None:
+            self.wallet.give_back(reservation)
+        self.access.released(admission.endpoint.id, self.limits.now_s, probe=admission.probe)
+
     def _reserved(self, wallet: Wallet, model: str, waits: bool) -> Generator[Command, Event, object | Refusal]:
         pause_s = _FIRST_PAUSE_S
         while True:
@@ -132,5 +151,5 @@ class Course:
         if stopped is not None:
             stopped.__cause__ = failed
             return stopped
-        models = ", ".join(map(repr, (self.decision.model, *self.decision.fallbacks)))
+        models = ", ".join(map(repr, (*self.decision.plan.models, *self.decision.fallbacks)))
         return failed or ExecutionError(f"no endpoint of {models} may be called for this step: its regions leave none")

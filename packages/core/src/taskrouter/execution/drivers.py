@@ -50,7 +50,7 @@ def drive(steps: Steps, call: Pull, view: View) -> Outcome[Any]:
                 event = simple
             else:
                 threads = threads or Threads(lambda command: _answer(command, call, view))
-                event = _beside(command, threads)
+                event = beside(command, threads)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return] # what the generator returns
     except BaseException:  # an interruption too: what is open must be closed and paid for
@@ -72,7 +72,7 @@ async def drive_async(steps: Steps, call: Callable[[Call], Awaitable[Any]], view
                 event = simple
             else:
                 tasks = tasks or Tasks(lambda command: _answer_async(command, call, view))
-                event = await _beside_async(command, tasks)
+                event = await beside_async(command, tasks)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return] # what the generator returns
     except BaseException as error:
@@ -126,7 +126,8 @@ async def _answer_async(command: Call, call: Callable[[Call], Awaitable[Any]], v
         return Failed(error, clock())
 
 
-def _beside(command: Command, threads: Threads) -> Event:
+def beside(command: Command, threads: Threads) -> Event:
+    """Carry out what concerns calls beside one another."""
     match command:
         case Start():
             threads.start(command.call)
@@ -137,7 +138,8 @@ def _beside(command: Command, threads: Threads) -> Event:
     return Done(clock())
 
 
-async def _beside_async(command: Command, tasks: Tasks) -> Event:
+async def beside_async(command: Command, tasks: Tasks) -> Event:
+    """Carry out what concerns calls beside one another."""
     match command:
         case Start():
             tasks.start(command.call)

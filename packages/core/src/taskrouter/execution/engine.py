@@ -15,17 +15,18 @@ from typing import Any, TypeAlias
 from taskrouter.catalog.card import ModelCard
 from taskrouter.config import ExecutionConfig
 from taskrouter.decision import Decision
-from taskrouter.errors import ConfigurationError, ModelCallError
+from taskrouter.errors import ConfigurationError, ModelCallError, StreamBroken
 from taskrouter.execution.access import OpenAccess
 from taskrouter.execution.account import OpenAttempt, Visit
 from taskrouter.execution.commands import Abandoned, Answered, Asked, Command, Event, Wait
 from taskrouter.execution.course import Course
 from taskrouter.execution.gates import Gate
+from taskrouter.execution.plans import Several, several
 from taskrouter.execution.reactions import Reaction, backoff_s, reaction
 from taskrouter.execution.reading import stream
 from taskrouter.execution.whole import whole
 from taskrouter.outcome import Outcome, OutcomeStatus
-from taskrouter.ports import Access, Admission, Endpoint, Refusal, StepObserver, Wallet
+from taskrouter.ports import Access, Admission, AnswerReader, Endpoint, Refusal, StepObserver, Wallet
 from taskrouter.step import Step
 
 Steps: TypeAlias = Generator[Command, Event, "Outcome[Any]"]
@@ -49,6 +50,7 @@ class Engine:
         access: knows which endpoints can be called; without one all can.
         wallet: the budgets that the step draws on; without one there is no limit.
         gate: judges whole answers, and streams that are held back to their end.
+        readers: read what an answer comes to where answers are compared, before our own; by name.
     """
 
     def __init__(  # noqa: PLR0913 - all of them are collaborators
@@ -66,6 +68,7 @@ class Engine:
         access: Access | None = None,
         wallet: Wallet | None = None,
         gate: Gate | None = None,
+        readers: Mapping[str, AnswerReader] | None = None,
     ) -> None:
         self._course = Course(
             step=step,
@@ -79,6 +82,7 @@ class Engine:
             access=access or OpenAccess(),
             wallet=wallet,
             gate=gate or Gate(),
+            readers=readers or {},
         )
         self._rng = rng
 
@@ -95,7 +99,7 @@ class Engine:
             LocalFailure: the failure is on our side; trying other models would not help.
             ConfigurationError: what a call needs is missing, or a validator raised and that is to be heard of.
         """
-        return self._carry_out(whole)
+        return self._carry_out(whole, streamed=False)
 
     def stream(self) -> Steps:
         """Get one streamed answer: a model is left only as long as nothing meaningful has arrived from it.
@@ -104,32 +108,43 @@ class Engine:
             StreamBroken: the stream stopped after that; it carries what had arrived.
             AllAttemptsFailedError, BudgetExceededError, LocalFailure, ConfigurationError: as for a whole answer.
         """
-        return self._carry_out(stream)
+        return self._carry_out(stream, streamed=True)
 
-    def _carry_out(self, ask: Callable[[Course, OpenAttempt], Asked]) -> Steps:
+    def _carry_out(self, ask: Callable[[Course, OpenAttempt], Asked], *, streamed: bool) -> Steps:
         """Make attempts, as `ask` makes a single one, until one is answered."""
         course = self._course
         account, turns = course.account, course.turns
+        plan: Several | None = None
         status: OutcomeStatus = "exhausted"
         try:
+            plan = several(course, streamed=streamed)
+            if plan is not None and (agreed := (yield from plan.begin())):
+                status = "ok"
+                return self._outcome(agreed, status, plan)
+            failure: Exception | None = None
             while course.may_go_on() and (admission := turns.next(course.limits.now_s)):
                 result = yield from self._visit(admission, ask)
                 if isinstance(result, Answered):
                     status = "fallback" if any(a.role == "fallback" for a in account.attempts) else "ok"
-                    return self._outcome(result, status)
+                    return self._outcome(result, status, plan)
                 if result is None:
                     turns.drop(admission.endpoint.model)
                     continue
                 if reaction(result) is Reaction.RAISE:
                     # A key that is not set, an extra that is missing: it says itself what to change.
-                    raise result.__cause__ if isinstance(result.__cause__, ConfigurationError) else result
+                    failure = result.__cause__ if isinstance(result.__cause__, ConfigurationError) else result
+                    break
                 turns.learn(admission.endpoint, result)
-            raise course.exhausted()
+            if plan is not None and not isinstance(failure, StreamBroken) and (held := (yield from plan.last_resort())):
+                status = "fallback"
+                return self._outcome(held, status, plan)
+            raise failure or course.exhausted()
         except (Abandoned, GeneratorExit, KeyboardInterrupt):
             status = "cancelled"
             raise
         finally:
-            account.observer.step_ended(status, account.in_order())
+            answered = account.answered
+            account.observer.step_ended(status, account.in_order(), answered, "none" if plan is None else plan.check())
 
     def _visit(
         self, admission: Admission, ask: Callable[[Course, OpenAttempt], Asked]
@@ -174,13 +189,18 @@ class Engine:
         pause_s = backoff_s(error, retry, settings, self._rng)
         return pause_s if course.limits.leaves(pause_s) else None
 
-    def _outcome(self, answered: Answered, status: OutcomeStatus) -> Outcome[Any]:
+    def _outcome(self, answered: Answered, status: OutcomeStatus, plan: Several | None) -> Outcome[Any]:
         course = self._course
+        account, attempts = course.account, course.account.in_order()
+        assert account.answered is not None, attempts  # noqa: S101 - it is booked before it is returned
         return Outcome(
             response=answered.native,
             view=answered.view,
             decision=course.decision,
-            attempts=course.account.in_order(),
+            attempts=attempts,
             status=status,
             latency_s=course.limits.elapsed_s(),
+            taken=account.answered.index - 1,
+            check="none" if plan is None else plan.check(),
+            proposals=() if plan is None else plan.proposals(),
         )

@@ -11,7 +11,7 @@ from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from taskrouter.execution.commands import Call, CallEnd, Reserve
+from taskrouter.execution.commands import Call, CallEnd, Gather, Reserve
 from taskrouter.ports import Refusal
 
 
@@ -22,11 +22,11 @@ class Tasks:
         call: carries a call out, to its event.
     """
 
-    def __init__(self, call: Callable[[Call], Coroutine[Any, Any, CallEnd]]) -> None:
+    def __init__(self, call: Callable[[Any], Coroutine[Any, Any, CallEnd]]) -> None:
         self._call = call
         self._tasks: dict[asyncio.Task[CallEnd], int] = {}
 
-    def start(self, call: Call) -> None:
+    def start(self, call: Call | Gather) -> None:
         """Start a call."""
         context = call.visit.context()
         self._tasks[asyncio.get_running_loop().create_task(self._call(call), context=context)] = call.index
@@ -72,12 +72,12 @@ class Threads:
         call: carries a call out, to its event.
     """
 
-    def __init__(self, call: Callable[[Call], CallEnd]) -> None:
+    def __init__(self, call: Callable[[Any], CallEnd]) -> None:
         self._call = call
         self._running: set[int] = set()
         self._ended: SimpleQueue[tuple[int, CallEnd | BaseException]] = SimpleQueue()
 
-    def start(self, call: Call) -> None:
+    def start(self, call: Call | Gather) -> None:
         """Start a call."""
         run = call.visit.context().run
         threading.Thread(target=run, args=(self._work, call), name="taskrouter-call", daemon=True).start()
@@ -102,7 +102,7 @@ class Threads:
         """Forget a call."""
         self._running.discard(index)
 
-    def _work(self, call: Call) -> None:
+    def _work(self, call: Call | Gather) -> None:
         try:
             self._ended.put((call.index, self._call(call)))
         except BaseException as error:  # noqa: BLE001 - what is no failure of a call, it raises in the caller's thread

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-from taskrouter.errors import BadAnswer, EmptyAnswer, LocalFailure, ModelCallError, StreamBroken, Timeout
+from taskrouter.errors import LocalFailure, ModelCallError, StreamBroken, Timeout
 from taskrouter.execution.account import OpenAttempt
 from taskrouter.execution.classify import classify
 from taskrouter.execution.commands import (
@@ -23,6 +23,7 @@ from taskrouter.execution.commands import (
     Relay,
 )
 from taskrouter.execution.course import Course
+from taskrouter.execution.judging import fail_stream, stream_fault
 from taskrouter.execution.partial import Partial
 from taskrouter.execution.views import no_view
 from taskrouter.outcome import ResponseView
@@ -43,9 +44,8 @@ def stream(course: Course, open_: OpenAttempt) -> Asked:
     if error is None:
         account.succeed(open_, view, now_s)
         return Answered(None, view, now_s)
-    if not reading.committed:  # a failure that is local costs nothing, unless the provider had answered before it
-        answered = partial.meaningful or view.usage is not None or (partial.began and isinstance(error, LocalFailure))
-        return account.fail(open_, error, now_s, view if answered else None)
+    if not reading.committed:
+        return fail_stream(course, open_, error, partial)
     broken = StreamBroken(open_.model, partial=view, status=error.status)
     # A mistake on our side, such as in the caller's `view`, breaks the stream as well, but it is not the endpoint's.
     account.fail(open_, broken, now_s, view, reason=error if isinstance(error, LocalFailure) else None)
@@ -85,7 +85,7 @@ class _Reading:
             if isinstance(event, Failed):
                 return classify(event.error, model)
             if isinstance(event, Ended):
-                error = self._fault()
+                error = stream_fault(self._course, self._open, partial, committed=self.committed)
                 if error is None:
                     yield from self._hand_on(held)
                 return error
@@ -124,13 +124,3 @@ class _Reading:
         if self.partial.meaningful:
             return limits.within(self._course.settings.stall_timeout_s)
         return max(0.001, self._first_token_at_s - limits.now_s)
-
-    def _fault(self) -> ModelCallError | None:
-        """Return what is wrong with a stream that has ended cleanly."""
-        course, partial, model = self._course, self.partial, self._open.model
-        view = partial.view()
-        if not (partial.meaningful or course.gate.is_refusal(view)):
-            return EmptyAnswer(model, detail="ended its stream without an answer")
-        if course.expects_finish_of(model) and partial.finish_reason is None:
-            return BadAnswer(model, detail="ended its stream without a finish reason")
-        return None if self.committed else course.fault(self._open, view)

@@ -12,6 +12,8 @@ from typing import Any, Generic, Self, TypeVar
 from taskrouter.decision import Decision
 from taskrouter.execution.commands import (
     Answered,
+    Await,
+    Cancel,
     CloseStream,
     Command,
     Done,
@@ -22,10 +24,13 @@ from taskrouter.execution.commands import (
     OpenStream,
     Read,
     Relay,
+    Start,
 )
 from taskrouter.execution.context import in_context
-from taskrouter.execution.drivers import Pull, View, abandon, clock, obey, obey_async
+from taskrouter.execution.drivers import Pull, View, abandon, beside, beside_async, clock, obey, obey_async
 from taskrouter.execution.engine import Engine, Steps
+from taskrouter.execution.gathering import closed, gathered, gathered_async
+from taskrouter.execution.parallel import Tasks, Threads
 from taskrouter.execution.waits import Waits
 from taskrouter.outcome import Outcome
 
@@ -125,7 +130,7 @@ def _relay(steps: Steps, source: _Source, result: _Result) -> Generator[Any, Non
 
 
 class _Source:
-    """The stream that is open at the moment, stepped inside a private context."""
+    """The stream that is open at the moment, stepped inside a private context; or those read in the background."""
 
     def __init__(self, call: Pull, view: View) -> None:
         self._call, self._view = call, view
@@ -134,8 +139,12 @@ class _Source:
         self._chunks: Iterator[Any] | None = None
         self._context = Context()
         self._endpoint_id = ""
+        self._threads: Threads | None = None
 
     def obey(self, command: Command) -> Event:
+        if isinstance(command, Start | Await | Cancel):
+            self._threads = self._threads or Threads(lambda command: gathered(command, self._call, self._view))
+            return beside(command, self._threads)
         try:
             match command:
                 case OpenStream():
@@ -219,12 +228,15 @@ async def _relay_async(steps: Steps, source: _AsyncSource, result: _Result) -> A
                     event = await obey_async(command) or await source.obey(command)
         except StopIteration as stop:
             result.settle(stop.value)
+        except GeneratorExit:
+            source.drop()  # from Python 3.13 on it may have been thrown away at an await: nothing can be awaited then
+            raise
         finally:
             abandon(steps)
 
 
 class _AsyncSource:
-    """The stream that is open at the moment, stepped inside a private context."""
+    """The stream that is open at the moment, stepped inside a private context; or those read in the background."""
 
     def __init__(self, call: Pull, view: View) -> None:
         self._call, self._view = call, view
@@ -233,8 +245,12 @@ class _AsyncSource:
         self._context = Context()
         self._waits = Waits()
         self._endpoint_id = ""
+        self._tasks: Tasks | None = None
 
     async def obey(self, command: Command) -> Event:
+        if isinstance(command, Start | Await | Cancel):
+            self._tasks = self._tasks or Tasks(lambda command: gathered_async(command, self._call, self._view))
+            return await beside_async(command, self._tasks)
         try:
             match command:
                 case OpenStream():
@@ -273,21 +289,22 @@ class _AsyncSource:
         except Exception as error:  # noqa: BLE001 - the engine classifies whatever a client raises
             return Failed(error, clock())
 
+    def drop(self) -> None:
+        """Give up what is read in the background, and wait for nothing."""
+        if self._tasks is not None:
+            self._tasks.drop()
+
     async def aclose(self) -> None:
         self._waits.close()
+        if self._tasks is not None:
+            await self._tasks.aclose()
         chunks, opened = self._chunks, self._opened
         self._chunks = self._opened = None
         for stream in (chunks,) if chunks is opened else (chunks, opened):
             close = getattr(stream, "aclose", None) or getattr(stream, "close", None)
             if close is not None:
-                with suppress(Exception):  # the answer, or the failure, is settled: closing may not change it
-                    await in_context(self._context, _closed(close))
+                await in_context(self._context, closed(close))
 
 
 async def _awaited(work: Awaitable[Any]) -> Any:
     return await work
-
-
-async def _closed(close: Callable[[], Any]) -> None:
-    if isawaitable(closing_ := close()):
-        await closing_

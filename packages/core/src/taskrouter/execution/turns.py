@@ -48,13 +48,17 @@ class Turns:
         self._stands_ready: Admission | None = None
         self._found_wrong: set[str] = set()
 
+    def lead_with(self, model: str) -> None:
+        """Let a model of the plan be the first one, and those before it the last ones; each has one turn."""
+        self._queue = list(dict.fromkeys((model, *self._queue[self._queue.index(model) :], *self._queue)))
+
     def next(self, now_s: float) -> Admission | None:
         """Return the endpoint to call now, or None when there is none left."""
         ready, self._stands_ready = self._stands_ready, None
         if ready is not None:
             return self._taken(ready)
         while self._queue:
-            if admission := self._admit(self._queue[0], now_s):
+            if admission := self.at_once(self._queue[0], now_s):
                 return self._taken(admission)
             self._left_out.append(self._queue.pop(0))
         if not self._left_out:
@@ -72,13 +76,17 @@ class Turns:
     def beside(self, model: str, now_s: float) -> Admission | None:
         """Return an endpoint of a model that comes after this one, to be called beside it; its turn is not used up."""
         for other in self._queue:
-            if other != model and (admission := self._admit(other, now_s)):
+            if other != model and (admission := self.at_once(other, now_s)):
                 return admission
         return None
 
+    def at_once(self, model: str, now_s: float) -> Admission | None:
+        """Return an endpoint of a model that can be called now; its turn is not used up."""
+        return self._access.admit(model, now_s, tried=self._tried, regions=self._regions)
+
     def has_ready(self, model: str, now_s: float) -> bool:
         """Tell whether another deployment of the model can be called at once; the next turn will be its."""
-        self._stands_ready = self._admit(model, now_s)
+        self._stands_ready = self.at_once(model, now_s)
         return self._stands_ready is not None
 
     def others(self) -> bool:
@@ -107,9 +115,6 @@ class Turns:
     def _keep(self, wanted: Callable[[str], bool]) -> None:
         self._queue = [model for model in self._queue if wanted(model)]
         self._left_out = [model for model in self._left_out if wanted(model)]
-
-    def _admit(self, model: str, now_s: float) -> Admission | None:
-        return self._access.admit(model, now_s, tried=self._tried, regions=self._regions)
 
     def _taken(self, admission: Admission) -> Admission:
         self._tried.add(admission.endpoint.id)

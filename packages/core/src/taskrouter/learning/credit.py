@@ -43,6 +43,10 @@ class RunCredit:
             if len(self._runs) > RUNS:
                 self._runs.popitem(last=False)
 
+    def after_fork_in_child(self) -> None:
+        """Take a new lock: a thread that stayed with the parent may hold the old one."""
+        self._lock = threading.Lock()
+
     def shares(self, run_id: str) -> Mapping[str, float]:
         """Return the share of every known step of a run, by decision id; empty for an unknown run."""
         with self._lock:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from taskrouter.config import ModelConfig
 from taskrouter.decision import Decision
 from taskrouter.observability import names as n
-from taskrouter.outcome import Attempt, OutcomeStatus, ResponseView, Role, Usage, sum_cost_usd, sum_usage
+from taskrouter.outcome import Attempt, Check, OutcomeStatus, ResponseView, Role, Usage, sum_cost_usd, sum_usage
 from taskrouter.ports import Endpoint
 from taskrouter.step import Step
 
@@ -53,6 +53,7 @@ def route_start(step: Step, decision: Decision, targets: Mapping[str, Target], c
         n.DECISION_MODEL: decision.model,
         n.DECISION_PROVIDER: targets[decision.model].provider,
         n.DECISION_REASON: decision.reason,
+        n.DECISION_PLAN: decision.plan.kind,
         n.DECISION_CANDIDATES: [board.cards[i].id for i in board.order],
         n.DECISION_SCORES: [float(board.scores[i]) for i in board.order],
         n.DECISION_LATENCY_MS: decision.duration_s * 1e3,
@@ -66,6 +67,7 @@ def route_start(step: Step, decision: Decision, targets: Mapping[str, Target], c
         n.REQUEST_MODEL: decision.incumbent,
     }
     known = {
+        n.DECISION_CERTIFICATE: _certified(decision.certificate),
         n.STEP_AGENT: context.agent,
         n.STEP_NODE: context.node,
         n.STEP_INDEX: context.index,
@@ -77,14 +79,25 @@ def route_start(step: Step, decision: Decision, targets: Mapping[str, Target], c
     return attributes
 
 
+def _certified(certificate: str | None) -> str | None:
+    """Of a promise only whether it stands: its numbers change with every policy."""
+    return None if certificate is None else "lapsed" if certificate.startswith("lapsed") else "valid"
+
+
 def route_end(
-    decision: Decision, targets: Mapping[str, Target], status: OutcomeStatus, attempts: Sequence[Attempt]
+    decision: Decision,
+    targets: Mapping[str, Target],
+    status: OutcomeStatus,
+    attempts: Sequence[Attempt],
+    answered: Attempt | None,
+    check: Check,
 ) -> dict[str, Any]:
     """How a step ended, with the tokens and the money of all its calls."""
     booked = tuple(attempts)
     usage = sum_usage(booked)
     attributes: dict[str, Any] = {
         n.OUTCOME_STATUS: status,
+        n.OUTCOME_CHECK: check,
         n.ATTEMPT_COUNT: len(booked),
         n.FALLBACK_USED: any(attempt.role == "fallback" for attempt in booked),
         n.USAGE_INPUT: usage.input_tokens,
@@ -93,7 +106,7 @@ def route_end(
     if (cost := sum_cost_usd(booked)) is not None:
         attributes[n.COST_TOTAL] = cost
         attributes[n.COST_CURRENCY] = "USD"
-    if answered := next((attempt for attempt in booked if attempt.status == "ok"), None):
+    if answered is not None:
         attributes[n.OUTCOME_MODEL] = answered.model
         attributes[n.OUTCOME_PROVIDER] = targets[answered.model].provider
         if (baseline := _baseline_usd(targets[decision.incumbent].card, answered.usage)) is not None:

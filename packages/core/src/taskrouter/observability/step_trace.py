@@ -21,7 +21,7 @@ from taskrouter.observability import names as n
 from taskrouter.observability.attributes import Target, chat_end, chat_start, route_end, route_start
 from taskrouter.observability.guard import guarded
 from taskrouter.observability.instruments import Instruments
-from taskrouter.outcome import Attempt, OutcomeStatus, ResponseView, Role
+from taskrouter.outcome import Attempt, Check, OutcomeStatus, ResponseView, Role
 from taskrouter.ports import Endpoint
 from taskrouter.step import Step
 
@@ -66,8 +66,10 @@ class StepTrace:
             attributes=chat_start(target, endpoint, self._step, role, index, streamed=self._streamed),
         )
         visit.begin(span, set_span_in_context(span, within))
-        if role != "hedge":
+        if role in ("primary", "fallback"):
             self._count_fallbacks(endpoint.model)
+        elif role == "escalation":
+            self._failures = {}  # it is the plan that goes on
 
     def _count_fallbacks(self, model: str) -> None:
         """Count the models that this one is called instead of; another deployment of a model is no fallback."""
@@ -94,14 +96,16 @@ class StepTrace:
         self._failures[endpoint.model] = endpoint.id, error
 
     @guarded
-    def step_ended(self, status: OutcomeStatus, attempts: Sequence[Attempt]) -> None:
+    def step_ended(
+        self, status: OutcomeStatus, attempts: Sequence[Attempt], answered: Attempt | None, check: Check
+    ) -> None:
         """End the route span."""
         if self._route is None and status == "cancelled":
             return  # nothing was ever called
         span = self._opened()
         try:
             if span.is_recording():
-                span.set_attributes(route_end(self._decision, self._outlet.targets, status, attempts))
+                span.set_attributes(route_end(self._decision, self._outlet.targets, status, attempts, answered, check))
                 if status == "exhausted":
                     span.set_status(Status(StatusCode.ERROR, "exhausted"))
         finally:

@@ -70,6 +70,11 @@ def _problem(choice: object, models: int) -> str | None:
             return f"gave the score {score!r}; a score is a number"
     if len(choice.parts) not in (0, models):
         return f"explained {len(choice.parts)} scores of {models}: give parts for every model, or for none"
-    if not 0 < choice.propensity <= 1:
-        return f"gave the propensity {choice.propensity!r}; it is a probability above 0"
-    return None
+    return _improbable(choice)
+
+
+def _improbable(choice: Choice) -> str | None:
+    chances = [choice.propensity, *(chance for _, chance in choice.alternatives)]
+    if not all(0 < chance <= 1 for chance in chances):
+        return f"gave the propensity {next(c for c in chances if not 0 < c <= 1)!r}; it is a probability above 0"
+    return "gave plans chances that sum to more than 1" if sum(chances) > 1 + 1e-6 else None

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from taskrouter.catalog.card import GENERAL, ModelCard
-from taskrouter.decision import Board, Plan, QualityEstimate, Rejection
+from taskrouter.decision import Board, Plan, PlanRow, QualityEstimate, Rejection
+from taskrouter.planning.agreement import Trust, acceptable, told, weigh
 from taskrouter.planning.caching import caches, choose
+from taskrouter.planning.pairs import PairBook
 from taskrouter.planning.pressure import press
 from taskrouter.planning.quality import Column, QualityModel
 from taskrouter.planning.sidelines import Lineup, lineup, rescue
@@ -41,6 +44,7 @@ class Planner:
         self._incumbent = incumbent
         self._quality = QualityModel(self._cards, incumbent)
         self._general = self._quality.column(GENERAL).estimates
+        self._pairs = PairBook(self._cards, incumbent, self._quality)
         # Compact columns: at every decision twenty prices are read from memory that a model call has made cold.
         rates = [_rates(card) for card in self._cards]
         self._input_rates = array("d", [0.0 if rate is None else rate[0] for rate in rates])
@@ -54,6 +58,7 @@ class Planner:
         selector: Selector,
         conditions: Conditions = WELL,
         escalation: Sequence[str] = (),
+        trust: Trust | None = None,
     ) -> Planned:
         """Choose among the models at the positions `eligible`; there is at least one.
 
@@ -64,14 +69,20 @@ class Planner:
             conditions: what holds at the moment; `WELL` itself takes the short way.
             escalation: the only models to fall back to, in this order: those behind the chosen one, then those before
                 it. Without it the incumbent comes first, then the others by score.
+            trust: what two answers to the step may be compared by, where the policy relies on that.
         """
         if conditions is not WELL or escalation:
-            return self._plan_under(conditions, profile, eligible, selector, escalation)
+            return self._plan_under(conditions, profile, eligible, selector, escalation, trust)
         slate = self._slate(profile, eligible, self._quality.column(profile.task_type))
         choice = selector.choose(slate)
         order, ranked = self._ranked(choice, eligible)
-        board = Board(cards=slate.cards, quality=slate.quality, scores=choice.scores, order=order, parts=choice.parts)
-        return Planned(Plan(models=(ranked[0],)), self._fallbacks(ranked), board, choice)
+        single = Plan(models=(ranked[0],))
+        if trust is None:
+            board = self._board(slate, choice, order)
+            return Planned(single, self._fallbacks(ranked), board, choice)
+        plan, choice, rows = self._agreed(trust, slate, choice, single, eligible)
+        board = self._board(slate, choice, order, rows)
+        return Planned(plan, self._fallbacks(_behind(plan, ranked)), board, choice)
 
     def _plan_under(
         self,
@@ -80,6 +91,7 @@ class Planner:
         eligible: tuple[int, ...],
         selector: Selector,
         escalation: Sequence[str],
+        trust: Trust | None,
     ) -> Planned:
         line = lineup(self._ids, eligible, conditions.sidelined)
         # A decision is kept and looked at later, when what it was made from may have changed: it has its own copy.
@@ -94,17 +106,57 @@ class Planner:
         order, ranked = self._ranked(choice, line.standing)
         if line.rescued is not None:
             choice = rescue(choice, ranked[0], line.rescued, len(eligible))
-        board = Board(
+        plan = Plan(models=(ranked[0],))
+        rows: Sequence[PlanRow] = ()
+        if trust is not None and line.rescued is None and not conditions.latency_weight:
+            plan, choice, rows = self._agreed(trust, slate, choice, plan, line.standing, conditions.cost_weight)
+        board = self._board(slate, choice, order, rows)
+        board = replace(
+            board,
+            cached_tokens={slate.cards[i].id: cache.tokens for i, cache in cached.items()} if cached else None,
+            latency_s=observed,
+        )
+        behind = _behind(plan, ranked)
+        fallbacks = _escalated(behind, line, escalation) if escalation else (*self._fallbacks(behind), *line.aside)
+        return Planned(plan, fallbacks, board, choice, line.rejected)
+
+    def _board(self, slate: Slate, choice: Choice, order: list[int], plans: Sequence[PlanRow] = ()) -> Board:
+        return Board(
             cards=slate.cards,
             quality=slate.quality,
             scores=choice.scores,
             order=order,
             parts=choice.parts,
-            cached_tokens={slate.cards[i].id: cache.tokens for i, cache in cached.items()} if cached else None,
-            latency_s=observed,
+            incumbent=self._ids[self._incumbent],
+            incumbent_quality=slate.incumbent_quality,
+            plans=plans,
         )
-        fallbacks = _escalated(ranked, line, escalation) if escalation else (*self._fallbacks(ranked), *line.aside)
-        return Planned(Plan(models=(ranked[0],)), fallbacks, board, choice, line.rejected)
+
+    def _agreed(
+        self,
+        trust: Trust,
+        slate: Slate,
+        choice: Choice,
+        single: Plan,
+        standing: tuple[int, ...],
+        cost_weight: float = 0.0,
+    ) -> tuple[Plan, Choice, Sequence[PlanRow]]:
+        """Let the agreement of two cheap models take the place of the chosen one, where it saves more."""
+        allowed = None if len(standing) == len(self._cards) else frozenset(standing)
+        if slate.incumbent is None:
+            return single, choice, ()
+        pair = self._pairs.best(trust.check, allowed, accept=lambda pair: acceptable(pair, trust))
+        if pair is None:
+            return single, choice, ()
+        costs = self._costs(slate.profile.input_tokens, slate.profile.output_tokens)
+        row = weigh(slate, pair, self._ids, costs)
+        if row is None:
+            return single, choice, ()
+        if cost_weight and row.cost_usd is not None:
+            row = replace(row, score=row.score - cost_weight * row.cost_usd / max(filter(None, slate.costs)))
+        if row.score <= max(choice.scores):
+            return single, choice, (row,)
+        return row.plan, choice._replace(reason="agreement", detail=told(trust.check, row)), (row,)
 
     def _ranked(self, choice: Choice, positions: tuple[int, ...]) -> tuple[list[int], list[str]]:
         scores = choice.scores
@@ -163,6 +215,15 @@ class Planner:
         for position in self._unpriced:
             costs[position] = None
         return costs
+
+
+def _behind(plan: Plan, ranked: Sequence[str]) -> list[str]:
+    """The ranking as it stands behind a plan: its models first, for they are asked anyway."""
+    return (
+        [*plan.models[:1], *(model for model in ranked if model not in plan.models)]
+        if len(plan.models) > 1
+        else [*ranked]
+    )
 
 
 def _escalated(ranked: Sequence[str], line: Lineup, chain: Sequence[str]) -> tuple[str, ...]:

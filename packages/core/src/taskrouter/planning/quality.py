@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from taskrouter.catalog.card import GENERAL, ModelCard
-from taskrouter.catalog.priors import tier_prior
+from taskrouter.catalog.priors import kin_prior, tier_prior
 from taskrouter.decision import QualityEstimate
 
 BELOW: Final = -1e-6
@@ -47,7 +47,7 @@ class QualityModel:
 
 
 def estimate(card: ModelCard, task_type: str) -> QualityEstimate:
-    """Return the card's figure for the task, else its general figure, else the wide prior of its tier.
+    """Return the card's figure for the task, else its general figure, else a wide prior from its family or size class.
 
     Only a figure for that very task counts as cited: doing well in general is no evidence for one kind of work.
     """
@@ -55,5 +55,5 @@ def estimate(card: ModelCard, task_type: str) -> QualityEstimate:
         return QualityEstimate(prior.mean, prior.weight, prior.source, cited=True)
     if task_type != GENERAL and (prior := card.quality.get(GENERAL)):
         return QualityEstimate(prior.mean, prior.weight / 2, f"{prior.source}; general", cited=False)
-    wide = tier_prior(card.tier)
+    wide = kin_prior(card, task_type) or tier_prior(card.tier)
     return QualityEstimate(wide.mean, wide.weight, wide.source, cited=False)

@@ -59,4 +59,5 @@ def rescue(choice: Choice, model: str, why: Sidelined, eligible: int) -> Choice:
         reason="all_sidelined",
         detail=f"{whole} sidelined at the moment; {lead}{why.detail} ({why.code})",
         propensity=1.0,
+        alternatives=(),
     )

@@ -8,6 +8,7 @@ never rated lower.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from taskrouter.profile import UNKNOWN
@@ -41,11 +42,11 @@ PRIORS: Final[Mapping[str, int]] = {
 
 POINTS: Final[Mapping[str, tuple[int, int]]] = {
     "constraints": (3, 15),
-    "several parts": (3, 15),
     "steps": (4, 12),
     "building a system": (9, 27),
     "explaining or comparing": (10, 15),
     "reasoning or maths": (6, 24),
+    "several parts": (3, 15),
     "code to read": (3, 9),
     "tools to choose from": (1, 8),
     "a schema to fill": (4, 4),
@@ -54,7 +55,7 @@ POINTS: Final[Mapping[str, tuple[int, int]]] = {
     "a long request": (1, 8),
     "many turns": (1, 5),
 }
-"""Signal -> (points for each count, at most)."""
+"""Signal -> (points for each count, at most): those of `WORDS` first, then what `_counts` counts, in its order."""
 
 WORDS: Final[Mapping[str, str]] = {
     "constraints": (
@@ -95,45 +96,48 @@ PIECES: Final[Mapping[str, str]] = {
 }
 """The same as pieces of words, for scripts without blanks and languages that inflect."""
 
-_CODE_MARKS = ("```", "def ", "class ", "import ", "#include", "();", "};", "Traceback")
-_SIGNALS_OF: dict[str, list[str]] = {}
-for _signal, _listing in WORDS.items():
+_CODE_WORDS = ("def ", "class ", "import ", "Traceback")
+_CODE_SIGNS = (("`", "```"), ("#", "#include"), (";", "();"), (";", "};"))
+"""Most prose has not even the one character that such a sign cannot do without, and that is found much faster."""
+_SPOKEN = tuple(WORDS)
+_PLACES_OF: dict[str, tuple[int, ...]] = {}
+for _place, _listing in enumerate(WORDS.values()):
     for _word in dict.fromkeys(_listing.split()):
-        _SIGNALS_OF.setdefault(_word, []).append(_signal)
-_KNOWN = frozenset(_SIGNALS_OF)
-_PIECES = {signal: tuple(listing.split()) for signal, listing in PIECES.items()}
+        _PLACES_OF[_word] = (*_PLACES_OF.get(_word, ()), _place)
+_KNOWN = frozenset(_PLACES_OF)
+_PIECES = tuple((_SPOKEN.index(signal), tuple(listing.split())) for signal, listing in PIECES.items())
+_TABLE = tuple((each, most, f"complexity: {signal}") for signal, (each, most) in POINTS.items())
 
 
 def complexity(
     view: StepView, text: Words, tools: Sequence[Tool], schema: Mapping[str, Any] | None, task_type: str
 ) -> tuple[float, tuple[str, ...]]:
     """Return the complexity from 0 (trivial) to 1 (demanding), and the signals that weigh most, weightiest first."""
-    earned: dict[str, int] = {}
-    for signal, count in _counts(view, text, tools, schema).items():
-        each, most = POINTS[signal]
-        earned[signal] = min(each * count, most)
-    total = PRIORS[task_type] + sum(earned.values())
-    ranked = sorted(earned, key=earned.__getitem__, reverse=True)
-    return min(total, FULL) / FULL, tuple([_REASONS[signal] for signal in ranked[:3]])
+    counts = _counts(view, text, tools, schema)
+    earned = [
+        (points if (points := each * count) < most else most, reason)
+        for count, (each, most, reason) in zip(counts, _TABLE, strict=True)
+        if count > 0
+    ]
+    total = PRIORS[task_type] + sum([points for points, _ in earned])
+    earned.sort(key=itemgetter(0), reverse=True)
+    return min(total, FULL) / FULL, tuple([reason for _, reason in earned[:3]])
 
 
-def _counts(view: StepView, text: Words, tools: Sequence[Tool], schema: Mapping[str, Any] | None) -> dict[str, int]:
-    """Count what each signal stands for; what is not there has no entry."""
+def _counts(view: StepView, text: Words, tools: Sequence[Tool], schema: Mapping[str, Any] | None) -> list[int]:
+    """Count what each signal stands for, in the order of `POINTS`; what is not there is 0 or less."""
     counts = _spoken(view.user, text)
     user = view.user
-    found = {
-        "several parts": max(0, _commas(user) - 1) + user.count("\n- "),
-        "code to read": sum(map(user.__contains__, _CODE_MARKS)),
-        "tools to choose from": len(tools),
-        "a schema to fill": schema is not None,
-        "images": view.images,
-        "long context": view.chars.bit_length() - 12,  # one from 4,096 characters, one more per doubling
-        "a long request": len(user) // 100,
-        "many turns": view.turns // 4,
-    }
-    for signal, count in found.items():
-        if count > 0:
-            counts[signal] = int(count)
+    counts += (
+        max(0, _commas(user) - 1) + (user.count("\n- ") if "\n" in user else 0),
+        sum(map(user.__contains__, _CODE_WORDS)) + sum([sign in user for char, sign in _CODE_SIGNS if char in user]),
+        len(tools),
+        schema is not None,
+        view.images,
+        view.chars.bit_length() - 12,  # one from 4,096 characters, one more per doubling
+        len(user) // 100,
+        view.turns // 4,
+    )
     return counts
 
 
@@ -141,16 +145,13 @@ def _commas(user: str) -> int:
     return user.count(", ") + (0 if user.isascii() else user.count("、") + user.count("，"))
 
 
-def _spoken(user: str, text: Words) -> dict[str, int]:
-    counts: dict[str, int] = {}
+def _spoken(user: str, text: Words) -> list[int]:
+    """Count the words that stand for a signal."""
+    counts = [0] * len(WORDS)
     for word in _KNOWN & text.unique:
-        for signal in _SIGNALS_OF[word]:
-            counts[signal] = counts.get(signal, 0) + 1
+        for place in _PLACES_OF[word]:
+            counts[place] += 1
     if not user.isascii():
-        for signal, pieces in _PIECES.items():
-            if spoken := sum(map(user.__contains__, pieces)):
-                counts[signal] = counts.get(signal, 0) + spoken
+        for place, pieces in _PIECES:
+            counts[place] += sum(map(user.__contains__, pieces))
     return counts
-
-
-_REASONS = {signal: f"complexity: {signal}" for signal in POINTS}

@@ -8,6 +8,7 @@ where several fit at one place the longest counts, once per text.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from sys import intern
 from typing import Final, NamedTuple, TypeAlias
 
 Table: TypeAlias = Mapping[str, Mapping[int, str]]
@@ -20,10 +21,10 @@ Weights: TypeAlias = tuple[tuple[str, int], ...]
 class Entry(NamedTuple):
     """The phrases that begin with one word."""
 
-    alone: list[tuple[str, int]]
+    alone: Weights
     """Weights of the word by itself."""
-    followed: dict[str, list[tuple[list[str], Weights]]]
-    """Second word -> (the words after it, weights), longest phrase first."""
+    followed: dict[str, list[tuple[list[str], Weights]]] | None
+    """Second word -> (the words after it, weights), longest phrase first; None where no phrase goes on."""
 
 
 Lexicon: TypeAlias = Mapping[str, Entry]
@@ -685,16 +686,17 @@ def compiled(table: Table) -> Lexicon:
     for task_type, by_weight in table.items():
         for weight, listing in by_weight.items():
             for phrase in listing.split(","):
-                phrases.setdefault(tuple(phrase.split()), {}).setdefault(task_type, weight)
-    lexicon: dict[str, Entry] = {}
+                phrases.setdefault(tuple(map(intern, phrase.split())), {}).setdefault(task_type, weight)
+    alone: dict[str, Weights] = {}
+    followed: dict[str, dict[str, list[tuple[list[str], Weights]]]] = {}
+    shared: dict[tuple[str, int], tuple[str, int]] = {}  # few distinct ones: a text touches less memory
     for words in sorted(phrases, key=len, reverse=True):
-        entry = lexicon.setdefault(words[0], Entry([], {}))
-        weights = tuple(phrases[words].items())
+        weights = tuple([shared.setdefault(weight, weight) for weight in phrases[words].items()])
         if len(words) == 1:
-            entry.alone.extend(weights)
+            alone[words[0]] = weights
         else:
-            entry.followed.setdefault(words[1], []).append((list(words[2:]), weights))
-    return lexicon
+            followed.setdefault(words[0], {}).setdefault(words[1], []).append((list(words[2:]), weights))
+    return {word: Entry(alone.get(word, ()), followed.get(word)) for word in followed | alone}
 
 
 def pieces(table: Table) -> tuple[tuple[str, str, int], ...]:

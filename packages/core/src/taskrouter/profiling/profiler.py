@@ -38,6 +38,11 @@ class Profiler:
         self._memory = IdentityMemory(config.identities, config.confidence_floor)
 
     @property
+    def memory(self) -> IdentityMemory:
+        """What is remembered of step identities; a labeller adds to it."""
+        return self._memory
+
+    @property
     def known_identities(self) -> int:
         """Number of step identities whose task type is remembered."""
         return len(self._memory)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
+from string import digits
 from typing import Final, NamedTuple
 
 from taskrouter.ports import Classification
@@ -36,14 +37,15 @@ _ROLE_OPENINGS = (["you", "are"], ["act", "as"], ["your", "task"], ["your", "rol
 _ACT_AS = ["i", "want", "you", "to"]
 _NEGATIONS = frozenset({"not", "never", "dont", "without", "avoid", "cannot", "cant"})
 _NAME_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_CODE = re.compile("[`{;=_<]")
+_CODE_SIGNS = "`{;=_<"
+"""Most prose has none of these and is not searched for the marks of code."""
 _CODE_MARKS = (
     "```", "def ", "import ", "#include", "return ", "();", "{\n", "};", "</", "public ", "const ", " => ", "SELECT ",
     "function ", "class ", "self.", "==", "Traceback", ");",
 )  # fmt: skip
-_MATH_MARKS = "$^\\=∀∃∫√≤≥²∑"
-_MATH = re.compile(r"[$^\\=∀∃∫√≤≥²∑]")
-_DIGIT = re.compile(r"\d")
+_ASCII_MATH_SIGNS = "$^\\="
+_MATH_SIGNS = f"{_ASCII_MATH_SIGNS}∀∃∫√≤≥²∑"
+_OPTION_SIGNS = (")", "B.", "B:")
 _OPTION_MARKS = (("A)", "B)"), ("A.", "B."), ("A:", "B:"), ("1)", "2)"), ("(a)", "(b)"), ("a)", "b)"))
 
 _SPEAKS: Final = {t: t.replace("_", " ").replace(" qa", " question answering") for t in TASK_TYPES}
@@ -54,6 +56,21 @@ class Score(NamedTuple):
 
     weights: dict[str, float]
     signals: list[str]
+
+
+class Look(NamedTuple):
+    """What can be seen of a user's text without reading it."""
+
+    code: int
+    """Different marks of source code."""
+    formulas: int
+    """Different signs of mathematics."""
+    numbers: int
+    """Whole numbers among the first words."""
+    asks: bool
+    """Whether there is a question mark."""
+    options: bool
+    """Whether options such as A) and B) are listed."""
 
 
 class RuleClassifier:
@@ -71,16 +88,16 @@ class RuleClassifier:
     def classify(self, view: StepView, context: StepContext) -> Classification:
         """Return the task types that fit, best first; none when nothing speaks."""
         text = words(view)
-        score = _identity(context, text.system)
+        score = hear_identity(context, text.system)
         alternatives = _probabilities(score.weights)
         if alternatives and alternatives[0][1] >= DECISIVE:
             return Classification(alternatives, tuple(score.signals), of_identity=True)
-        _hear_user(score, view, text.user)
-        _hear_shape(score, view, text.user)
+        hear_user(score, view, text.user, look_at(view.user, text.user))
         return Classification(_probabilities(score.weights), tuple(score.signals))
 
 
-def _identity(context: StepContext, system: list[str]) -> Score:
+def hear_identity(context: StepContext, system: list[str]) -> Score:
+    """Hear what holds for every step of an identity: the names of agent and node, and the system prompt."""
     score = Score({}, [])
     for name, kind in ((context.agent, "agent"), (context.node, "node")):
         if name:
@@ -104,7 +121,13 @@ def _hear_role(text: list[str]) -> dict[str, float]:
     return heard
 
 
-def _hear_user(score: Score, view: StepView, user: list[str]) -> None:
+def hear_user(score: Score, view: StepView, user: list[str], look: Look) -> None:
+    """Hear what the user's text asks for and what its form says."""
+    _hear_request(score, view, user)
+    _hear_shape(score, view, len(user), look)
+
+
+def _hear_request(score: Score, view: StepView, user: list[str]) -> None:
     if user[:2] in _ROLE_OPENINGS or user[:4] == _ACT_AS:
         _add(score, _hear_role(user), "user text gives a role of")
     heard: dict[str, float] = {}
@@ -120,14 +143,26 @@ def _hear_user(score: Score, view: StepView, user: list[str]) -> None:
     _add(score, heard, "user text asks for")
 
 
-def _hear_shape(score: Score, view: StepView, user: list[str]) -> None:
+def look_at(text: str, words: Sequence[str]) -> Look:
+    """See what the form of a user's text says without reading it.
+
+    Single characters are looked for one by one, which is faster than any regular expression.
+    """
+    has = text.__contains__
+    plain = text.isascii()
+    return Look(
+        sum(map(has, _CODE_MARKS)) if any(map(has, _CODE_SIGNS)) else 0,
+        sum(map(has, _ASCII_MATH_SIGNS if plain else _MATH_SIGNS)),
+        0 if plain and not any(map(has, digits)) else sum(map(str.isdigit, words[:80])),
+        "?" in text,
+        any(map(has, _OPTION_SIGNS)) and any(second in text and first in text for first, second in _OPTION_MARKS),
+    )
+
+
+def _hear_shape(score: Score, view: StepView, length: int, look: Look) -> None:
     """Hear what the form of the user's text says: code, formulas, numbers, options, a question after a passage."""
-    text = view.user
     weights, signals = score
-    code = _code_marks(text)
-    numbers = sum(map(str.isdigit, user[:80])) if _DIGIT.search(text) else 0
-    marks = sum(map(text.__contains__, _MATH_MARKS)) if _MATH.search(text) else 0
-    asks = "?" in text
+    code, marks, numbers, asks, _ = look
     if code >= 2:
         _raise(weights, "code_generation", min(2 + code, 6))
         signals.append("user text contains code")
@@ -135,31 +170,24 @@ def _hear_shape(score: Score, view: StepView, user: list[str]) -> None:
         _raise(weights, "reasoning", 5 if asks else 4)
         signals.append("user text holds numbers or formulas")
     if asks:
-        _hear_question(score, text, len(user), numbers, code)
+        _hear_question(score, length, look)
     if view.last_role == "tool":
         _raise(weights, "tool_use", 4)
         _raise(weights, "reasoning", 1)
         signals.append("the last message is a tool result")
 
 
-def _hear_question(score: Score, text: str, length: int, numbers: int, code: int) -> None:
+def _hear_question(score: Score, length: int, look: Look) -> None:
     weights, signals = score
-    if length > 90 and code < 2 and numbers < 6:
+    if length > 90 and look.code < 2 and look.numbers < 6:
         _raise(weights, "closed_qa", 3)
         signals.append("user text puts a question to a passage")
-    elif length <= 25 and not code and numbers < 2:
+    elif length <= 25 and not look.code and look.numbers < 2:
         _raise(weights, "open_qa", 2)
         signals.append("user text is a short question")
-    if any(first in text and second in text for first, second in _OPTION_MARKS):
+    if look.options:
         _raise(weights, "open_qa", 3)
         signals.append("user text lists options")
-
-
-def _code_marks(text: str) -> int:
-    """Count the marks of source code; most prose has not one of the characters and needs no search."""
-    if not _CODE.search(text):
-        return 0
-    return sum(map(text.__contains__, _CODE_MARKS))
 
 
 def _weigh(lexicon: Lexicon, text: list[str], heard: dict[str, float], factor: float = 1.0, again: float = 1.0) -> None:
@@ -167,12 +195,14 @@ def _weigh(lexicon: Lexicon, text: list[str], heard: dict[str, float], factor: f
 
     The strongest phrase of a task type counts in full, each further one by the share `again`.
     """
+    begun = [(i, entry) for i, entry in enumerate(map(lexicon.get, text)) if entry is not None]
+    if not begun:
+        return
     negated = not _NEGATIONS.isdisjoint(text)
     said: set[int] = set()
     best: dict[str, int] = {}
-    for i in [i for i, word in enumerate(text) if word in lexicon]:
-        weights: Sequence[tuple[str, int]]
-        weights, followed = lexicon[text[i]]
+    for i, (alone, followed) in begun:
+        weights = alone
         if followed and (rests := followed.get(text[i + 1] if i + 1 < len(text) else "")):
             weights = next((w for rest, w in rests if text[i + 2 : i + 2 + len(rest)] == rest), weights)
         if not weights or id(weights) in said:

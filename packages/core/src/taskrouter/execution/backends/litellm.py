@@ -168,15 +168,16 @@ def _nameless() -> Any:
 
 
 def _litellm() -> Any:
-    if (loaded := sys.modules.get("litellm")) is not None:
-        return loaded
-    # Without this LiteLLM downloads its price map during the import, and blocks when the network does.
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    begun = "litellm" in sys.modules
+    if not begun:
+        # Without this LiteLLM downloads its price map during the import, and blocks when the network does.
+        os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     try:
-        litellm: Any = import_module("litellm")
+        litellm: Any = import_module("litellm")  # waits for another thread that has begun to import it
     except ModuleNotFoundError as error:
         raise MissingExtraError("litellm", extra="litellm", wanted_for="the backend 'litellm'") from error
-    litellm.suppress_debug_info = True  # else every failed call prints an advertisement to the user's terminal
+    if not begun:
+        litellm.suppress_debug_info = True  # else every failed call prints an advertisement to the user's terminal
     return litellm
 
 

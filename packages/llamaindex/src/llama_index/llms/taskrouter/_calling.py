@@ -26,7 +26,7 @@ from llama_index.llms.taskrouter._structured import Predicted, Prediction
 from llama_index.llms.taskrouter._vendors import FINISHING
 from llama_index.llms.taskrouter._view import ChunkReader, whole_view
 from taskrouter import Outcome, Router
-from taskrouter.adapters import Authors, ahanging_up, credit_of, hanging_up
+from taskrouter.adapters import Authors, PerStream, ahanging_up, credit_of, hanging_up
 
 if TYPE_CHECKING:
     from llama_index.llms.taskrouter.base import RoutedLLM
@@ -116,15 +116,13 @@ class Asking:
 
     def stream(self) -> Generator[Any, None, None]:
         """Return the answer's chunks; the account is on one more at the end, which repeats the whole."""
-        reader, last = ChunkReader(), None
-        current = ""
+        whose: dict[int, str] = {}
+        reader, last = PerStream(lambda: ChunkReader(whose)), None
 
         def open_stream(model_id: str) -> Iterator[Any]:
-            nonlocal current
-            current = model_id
             candidate = self._calls.pool[model_id]
             args, kwargs = self._routing.called(candidate)
-            reader.begin()
+            reader.begin(model_id)
             _read_for(self._llm, self._span_id)
             method = method_of(candidate.model, self._way, streamed=True)
             return _read_apart(hanging_up(lambda: method(*args, **kwargs)))
@@ -140,21 +138,19 @@ class Asking:
         with handlers_errors(), opened as stream:
             for chunk in stream:
                 last = chunk
-                yield marked(chunk, current)
+                yield marked(chunk, whose[id(chunk)])
             assert stream.outcome is not None, "the stream has ended"  # noqa: S101 - the router's contract
             yield self._answered(_repeated(last), stream.outcome)
 
     async def astream(self) -> AsyncGenerator[Any, None]:
         """Return the answer's chunks, without blocking; see `stream`."""
-        reader, last = ChunkReader(), None
-        current = ""
+        whose: dict[int, str] = {}
+        reader, last = PerStream(lambda: ChunkReader(whose)), None
 
         async def open_stream(model_id: str) -> AsyncIterator[Any]:
-            nonlocal current
-            current = model_id
             model = await self._calls.for_loop(model_id)
             args, kwargs = self._routing.called(self._calls.pool[model_id])
-            reader.begin()
+            reader.begin(model_id)
             _read_for(self._llm, self._span_id)
             method = method_of(model, self._way, streamed=True, asynchronous=True)
             return _aread_apart(ahanging_up(lambda: method(*args, **kwargs)))
@@ -171,7 +167,7 @@ class Asking:
             async with opened as stream:
                 async for chunk in stream:
                     last = chunk
-                    yield marked(chunk, current)
+                    yield marked(chunk, whose[id(chunk)])
                 assert stream.outcome is not None, "the stream has ended"  # noqa: S101 - the router's contract
                 yield self._answered(_repeated(last), stream.outcome)
 

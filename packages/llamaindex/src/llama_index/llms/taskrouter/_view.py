@@ -46,19 +46,26 @@ def whole_view(response: Response) -> ResponseView:
 
 
 class ChunkReader:
-    """Reads the chunks of one stream after the other: LlamaIndex's hold all so far, the engine wants what is new."""
+    """Reads the chunks of one stream after the other: LlamaIndex's hold all so far, the engine wants what is new.
 
-    def __init__(self) -> None:
-        self.begin()
+    Args:
+        whose: takes in which candidate a chunk is of, by the chunk's `id`.
+    """
 
-    def begin(self) -> None:
-        """Forget the stream so far: another one begins."""
+    def __init__(self, whose: dict[int, str]) -> None:
+        self._whose = whose
+        self.begin("")
+
+    def begin(self, model_id: str) -> None:
+        """Forget the stream so far: a candidate's begins."""
+        self._model_id = model_id
         self._calls = 0
         self._told = False
         self._usage: Usage | None = None
 
     def view(self, chunk: Response) -> ResponseView:
         """Read the next chunk."""
+        self._whose[id(chunk)] = self._model_id
         if _is_completion(chunk.raw):
             return chat_completion_view(chunk.raw)
         facts = _facts(chunk)
