@@ -120,3 +120,27 @@ def test_no_policy_promises_more_loss_than_it_may(seed: int, big: float, small: 
     if policy is not None and count >= 25:
         assert policy.reckoning.loss + policy.reckoning.loss_error <= 0.02
         assert sum(branch.share for branch in policy.branches["a"]) == pytest.approx(1.0)
+
+
+def test_a_step_with_tools_and_without_a_name_only_goes_to_plans_that_compare_answers():
+    rng = random.Random(10)
+    agree = Plan(kind="agree", models=("small", "tiny", "big"))
+    plans = {**PLANS, str(agree): agree}
+    costs = {**COSTS, str(agree): 3.0}
+    chances = {"big": 0.8, "small": 0.9, str(agree): 0.9}
+
+    def labelled(key: str) -> list[Labelled]:
+        return [
+            Labelled(
+                identity=Identity(key, "tool_use"),
+                scores={name: Scored(float(rng.random() < chance), costs[name]) for name, chance in chances.items()},
+            )
+            for _ in range(300)
+        ]
+
+    named = fit(labelled("agent/node+tools"), plans, "big")
+    unnamed = fit(labelled("~tool_use:general+tools"), plans, "big")
+    assert named is not None
+    assert unnamed is not None
+    assert [str(branch.plan) for branch in named.of("agent/node+tools")] == ["small"]
+    assert [str(branch.plan) for branch in unnamed.of("~tool_use:general+tools")] == [str(agree)]

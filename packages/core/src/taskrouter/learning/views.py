@@ -33,3 +33,8 @@ def seen(key: str, view: View) -> str:
 def has_unnamed(keys: set[str]) -> bool:
     """Tell whether any of the identities can be seen in several ways."""
     return any(key.startswith("~") for key in keys)
+
+
+def offers_tools(key: str) -> bool:
+    """Tell whether an identity is of steps without a name that offer tools."""
+    return key.startswith("~") and "+tools" in key
