@@ -94,6 +94,14 @@ def told(check: Check, row: PlanRow) -> str:
     )
 
 
+def no_pair(check: Check) -> str:
+    """Say why nothing is compared on a step on which it could be."""
+    return (
+        f"{_WORDS[check]} could be compared, but no two cheap and able models of different houses, with known prices, "
+        "may take the step"
+    )
+
+
 _WORDS: Final[dict[Check, str]] = {
     "tool_calls": "proposed tool calls",
     "number": "final numbers",

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from taskrouter.catalog.card import GENERAL, ModelCard
 from taskrouter.decision import Board, Plan, PlanRow, QualityEstimate, Rejection
-from taskrouter.planning.agreement import Trust, acceptable, told, weigh
+from taskrouter.planning.agreement import Trust, acceptable, no_pair, told, weigh
 from taskrouter.planning.caching import caches, choose
 from taskrouter.planning.pairs import PairBook
 from taskrouter.planning.pressure import press
@@ -147,7 +147,7 @@ class Planner:
             return single, choice, ()
         pair = self._pairs.best(trust.check, allowed, accept=lambda pair: acceptable(pair, trust))
         if pair is None:
-            return single, choice, ()
+            return single, choice._replace(detail=f"{choice.detail}; {no_pair(trust.check)}"), ()
         costs = self._costs(slate.profile.input_tokens, slate.profile.output_tokens)
         row = weigh(slate, pair, self._ids, costs)
         if row is None:
