@@ -230,11 +230,12 @@ def test_the_last_model_is_retried_as_usual() -> None:
 # --- what keeps proposals from being made ---------------------------------------------------------------------------
 
 
-def straight(books: Books, play: Told) -> None:
+def straight(books: Books, play: Told) -> bool:
     """Check that the last model was asked as if there were no plan."""
     assert (play.outcome.model, play.outcome.status, play.outcome.check) == ("last", "ok", "none")
     assert play.outcome.proposals == ()
     assert books.attempts() == [("last", "primary", "ok")]
+    return True
 
 
 @pytest.mark.parametrize("refused", [0, 1])
@@ -242,7 +243,7 @@ def test_a_proposer_that_does_not_fit_the_budget_means_no_proposals(refused: int
     wallet = WalletBook(*[None] * refused, refusal(may_pass=True), wait_s=1.0)
     books = Books(wallet=wallet)
     play = books.play(last=says("42"))
-    straight(books, play)
+    assert straight(books, play)
     assert wallet.returned == refused
     assert play.waits == [], "cheap calls are not worth a wait"
 
@@ -264,13 +265,13 @@ def test_when_the_proposals_have_used_the_budget_up_one_of_them_is_taken() -> No
 
 def test_no_proposals_where_there_are_not_calls_enough() -> None:
     books = Books(max_attempts=2)
-    straight(books, books.play(last=says("42")))
+    assert straight(books, books.play(last=says("42")))
 
 
 def test_no_proposals_where_time_is_left_for_one_round_only() -> None:
     books = Books(step_timeout_s=10.0)
     books.access.usual_s = 6.0
-    straight(books, books.play(last=says("42")))
+    assert straight(books, books.play(last=says("42")))
 
 
 def test_a_slow_proposer_leaves_the_last_model_its_time() -> None:
@@ -288,13 +289,13 @@ def test_a_proposer_that_cannot_be_called_now_is_left_out() -> None:
     assert (outcome.model, [p.model for p in outcome.proposals]) == ("b", ["b", "c"])
     books = Books(TWO)
     books.access.out.add("a")
-    straight(books, books.play(last=says("42")))
+    assert straight(books, books.play(last=says("42")))
 
 
 @pytest.mark.parametrize("models", [("last",), ("a", "last"), ("a", "a", "last"), ("last", "a", "last")])
 def test_one_proposer_alone_is_not_asked(models: tuple[str, ...]) -> None:
     books = Books(Plan(kind="agree", models=models))
-    straight(books, books.play(last=says("42")))
+    assert straight(books, books.play(last=says("42")))
 
 
 # --- stopping -------------------------------------------------------------------------------------------------------
@@ -360,7 +361,7 @@ def test_a_first_model_that_could_not_be_called_has_escalated_nothing() -> None:
 def test_a_stream_that_is_handed_on_as_it_comes_goes_straight_to_the_last_model(plan: Plan) -> None:
     books = Books(plan)
     play = books.stream(last=says("42"))
-    straight(books, play)
+    assert straight(books, play)
     assert play.emitted == ["42"]
 
 

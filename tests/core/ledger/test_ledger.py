@@ -271,4 +271,5 @@ def test_a_router_that_is_dropped_leaves_its_decisions(tmp_path: Path) -> None:
     decision_id = answer(router)
     del router
     gc.collect()
-    wait_until(lambda: [record["id"] for record in records(url)] == [decision_id])
+    wait_until(lambda: bool(records(url)))
+    assert [record["id"] for record in records(url)] == [decision_id]

@@ -29,11 +29,11 @@ from taskrouter.errors import (
 )
 from taskrouter.labelling.asking import PoolAsk, check_remote
 from taskrouter.labelling.keeping import KeptLabels
-from taskrouter.labelling.worker import Worker
 from taskrouter.ports import Ask, Classification, Labeller, LabellerFactory
 from taskrouter.profile import TASK_TYPES, UNKNOWN
 from taskrouter.profiling.identity import Identity, IdentityMemory, identify
 from taskrouter.step import Step
+from taskrouter.worker import Worker
 
 logger = logging.getLogger("taskrouter.labelling")
 

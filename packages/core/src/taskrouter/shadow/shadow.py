@@ -10,14 +10,12 @@ from __future__ import annotations
 import copy
 import logging
 import os
-import queue
 import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from taskrouter.budget import Purse
 from taskrouter.config import ShadowConfig
@@ -37,13 +35,10 @@ from taskrouter.shadow.choosing import choose, harmless, repeatable
 from taskrouter.shadow.comparing import Compare, Compared, comparer
 from taskrouter.step import Step
 from taskrouter.trials import Bounds, Caller, Trials
+from taskrouter.worker import Worker
 
 logger = logging.getLogger("taskrouter.shadow")
 
-IDLE_S: Final = 5.0
-"""After that long without work the thread ends: it must not keep a router that was dropped."""
-PATIENCE_S: Final = 1.0
-"""How long `close` waits for the trial under way."""
 _UNUSABLE = frozenset({"bad_answer", "empty_answer", "refused"})
 
 
@@ -83,7 +78,6 @@ class _Counts:
     sampled: int = 0
     dropped: int = 0
     labelled: int = 0
-    waiting: int = 0
     without: Counter[str] = field(default_factory=Counter)
 
 
@@ -117,9 +111,9 @@ class Shadow:
         # Two, so that which steps are taken does not hang on how quickly the thread works.
         self._sampling, self._choosing = random.Random(seed), random.Random(seed)
         self._counts = _Counts()
-        self._changed = threading.Condition()
-        self._stopped = False
-        self._renew()
+        self._counting = threading.Lock()
+        self._pid = os.getpid()
+        self._worker: Worker[_Job] = Worker(self._work, queued=config.queued, name="taskrouter-shadow")
         pool = trials()
         self._compare: Compare = comparer(config, pool.comes_to, pool.models)
         for model in () if config.plans == "auto" else config.plans:
@@ -127,11 +121,6 @@ class Shadow:
                 raise ConfigurationError(
                     f"shadow.plans: {model!r} is not in the pool, which has {', '.join(pool.models)}"
                 )
-
-    def _renew(self) -> None:
-        self._pid = os.getpid()
-        self._queue: queue.Queue[_Job | None] = queue.Queue(self._config.queued)
-        self._thread: threading.Thread | None = None
 
     @property
     def status(self) -> ShadowStatus:
@@ -142,13 +131,13 @@ class Shadow:
             dropped=counts.dropped,
             labelled=counts.labelled,
             without=dict(counts.without),
-            waiting=counts.waiting,
+            waiting=self._worker.waiting,
         )
 
     def consider(self, step: Step, outcome: Outcome[Any], caller: Caller | None = None) -> None:
         """Take an answered step into the sample, or leave it. Takes microseconds and never raises."""
         try:
-            if self._stopped or self._sampling.random() >= self._config.share or not repeatable(step):
+            if self._worker.stopped or self._sampling.random() >= self._config.share or not repeatable(step):
                 return
             self._take(_Job(_snapshot(step), outcome, caller))
         except Exception:  # a shadow may fail; the user's call does not
@@ -156,58 +145,27 @@ class Shadow:
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until nothing is left to do; tell whether it came to that within the time."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._counts.waiting, timeout_s)
+        return self._worker.wait(timeout_s)
 
     def close(self) -> None:
         """Take nothing more, and let what is under way end if it does so soon."""
-        self._stopped = True
-        thread = self._thread
-        if thread is not None and self._pid == os.getpid() and thread is not threading.current_thread():
-            with suppress(queue.Full):
-                self._queue.put_nowait(None)
-            thread.join(PATIENCE_S)
-
-    # --- the queue ----------------------------------------------------------------------------------------------
+        self._worker.close()
 
     def _take(self, job: _Job) -> None:
-        with self._changed:
-            if self._pid != os.getpid():  # the thread has stayed with the parent of a fork
-                self._renew()
-                self._counts = _Counts()
+        if self._pid != os.getpid():  # what the parent of a fork has counted is its own
+            self._pid, self._counts, self._counting = os.getpid(), _Counts(), threading.Lock()
+        taken = self._worker.offer(job)
+        with self._counting:
             self._counts.sampled += 1
-            try:
-                self._queue.put_nowait(job)
-            except queue.Full:
-                self._counts.dropped += 1
-                return
-            self._counts.waiting += 1
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._work, name="taskrouter-shadow", daemon=True)
-                self._thread.start()
+            self._counts.dropped += not taken
 
-    def _work(self) -> None:
-        while True:
-            try:
-                job = self._queue.get(timeout=IDLE_S)
-            except queue.Empty:
-                with self._changed:
-                    if self._queue.empty():
-                        self._thread = None
-                        return
-                continue
-            if job is None or self._stopped:
-                return
-            try:
-                self._shadow(job)
-            except Exception as error:  # whatever happens here is no concern of the user's calls
-                known = isinstance(error, TaskRouterError)
-                self._without(type(error).__name__)
-                logger.log(logging.DEBUG if known else logging.WARNING, "a shadow failed", exc_info=not known)
-            finally:
-                with self._changed:
-                    self._counts.waiting -= 1
-                    self._changed.notify_all()
+    def _work(self, job: _Job) -> None:
+        try:
+            self._shadow(job)
+        except Exception as error:  # whatever happens here is no concern of the user's calls
+            known = isinstance(error, TaskRouterError)
+            self._without(type(error).__name__)
+            logger.log(logging.DEBUG if known else logging.WARNING, "a shadow failed", exc_info=not known)
 
     # --- one step -----------------------------------------------------------------------------------------------
 
@@ -288,7 +246,7 @@ class Shadow:
                 "propensity": self._config.share * job.outcome.decision.propensity,
             }
             trials.book.teach(lessons, source=self._compare.source, said=said)
-            with self._changed:
+            with self._counting:
                 self._counts.labelled += len(lessons)
 
     def _compared(
@@ -311,7 +269,7 @@ class Shadow:
         return ask
 
     def _without(self, code: str) -> None:
-        with self._changed:
+        with self._counting:
             self._counts.without[code] += 1
 
 

@@ -50,6 +50,11 @@ class Worker(Generic[J]):
         """Jobs in the queue or under way."""
         return self._waiting if self._pid == os.getpid() else 0
 
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing is taken any more."""
+        return self._stopped
+
     def offer(self, job: J) -> bool:
         """Take a job, unless too many wait; tell whether it was taken."""
         if self._pid != os.getpid():  # the thread has stayed with the parent of a fork, and may have held the lock
