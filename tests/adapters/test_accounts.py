@@ -59,6 +59,7 @@ CHAT = {
     "taskrouter.attempt.outcome",
     "taskrouter.attempt.retries",
     "taskrouter.attempt.role",
+    "taskrouter.decision.id",
 }
 SERVED = "gen_ai.response.model"
 

@@ -162,3 +162,13 @@ def test_whether_a_call_may_be_repeated_follows_the_kind_unless_said() -> None:
     assert RateLimited("a").retryable
     assert not Timeout("a").retryable
     assert Timeout("a", retryable=True).retryable
+
+
+def test_where_an_error_was_raised_is_told_without_its_words() -> None:
+    def fail() -> None:
+        raise ValueError("secret") from KeyError("secret")
+
+    with pytest.raises(ValueError, match="secret") as caught:
+        fail()
+    assert re.fullmatch(rf"ValueError at {re.escape(__file__)}:\d+", errors.raised_at(caught.value))
+    assert errors.raised_at(KeyError("secret")) == "KeyError"

@@ -12,6 +12,7 @@ from tests.core.sharing_workers import HELLO, feedback_in
 
 from taskrouter import FeedbackError, ResponseView, Router, Step, StepContext
 from taskrouter.learning import credit
+from taskrouter.ledger.record import digest
 
 ANSWER = ResponseView(text="yes", finish_reason="stop")
 
@@ -37,7 +38,7 @@ def test_a_run_counts_as_one_label_divided_among_its_answered_steps(tmp_path: Pa
         router.feedback_run("run-1", 0.5, source="unit tests")
     said = feedback_in(url)
     assert [record["decision_id"] for record in said] == ids
-    assert {record["run_id"] for record in said} == {"run-1"}
+    assert {record["run_id"] for record in said} == {digest("run-1")}
     assert {record["score"] for record in said} == {0.5}
     assert {record["source"] for record in said} == {"unit tests"}
     assert sum(record["share"] for record in said) == pytest.approx(1.0)

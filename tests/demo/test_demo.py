@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from taskrouter.ledger import Ledger
 from taskrouter.simulator import RunningServer
 
 TASKROUTER = Path(sys.executable).with_name("taskrouter")
@@ -75,6 +76,13 @@ def test_the_trace_is_otlp_with_the_attempts_beneath_the_routes(document: dict[s
     assert all(re.fullmatch("[0-9a-f]{32}", span["traceId"]) for span in spans)
 
 
+def test_the_run_is_in_a_ledger_that_reports_read(document: dict[str, Any]) -> None:
+    with Ledger.open(f"sqlite:///{document['ledger']}") as ledger:
+        kept = {record.id: record for record in ledger.records()}
+    assert list(kept) == [step["decision_id"] for step in document["run"]["steps"]]
+    assert sum(record.outcome.cost_usd or 0.0 for record in kept.values()) == pytest.approx(document["run"]["cost_usd"])
+
+
 def test_the_page_stands_alone(document: dict[str, Any]) -> None:
     page = Path(document["report"]).read_text(encoding="utf-8")
     assert "simulated" in page
@@ -87,6 +95,17 @@ def test_the_table_fits_a_terminal_of_80_columns(folder: Path) -> None:
     assert "write_code" in done.stdout
     assert max(len(line) for line in done.stdout.splitlines()) <= 80
     assert "\x1b" not in done.stdout
+
+
+def test_its_last_lines_can_be_run_as_they_stand(folder: Path) -> None:
+    done = demo(folder)
+    assert "step ended" not in done.stderr, "the model that is down is in the table, not in the log"
+    report, explain, view = (line.split() for line in done.stderr.splitlines()[-5::2])
+    assert view[1:] == ["view", str(folder / "trace.json")]
+    for command, said in (([*report, "--json"], '"total": 7'), (explain, "decision  dec_")):
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert ran.returncode == 0, ran.stderr
+        assert said in ran.stdout
 
 
 def test_an_unknown_agent_and_a_folder_without_documents_are_said_plainly(tmp_path: Path) -> None:

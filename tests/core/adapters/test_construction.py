@@ -103,6 +103,8 @@ def test_what_does_not_fit_a_shared_router_is_named(names: list[str], given: dic
         ("max_retry", "; did you mean 'max_retries'?"),
         ("windw", "; did you mean 'window'?"),
         ("zzz", "; give it to the candidates, or in `config`"),
+        ("plugins", "; give it to a router, and that to Routed: router=Router(..., plugins=...)"),
+        ("tracer_provider", "; give it to a router, and that to Routed: router=Router(..., tracer_provider=...)"),
     ],
 )
 def test_an_unknown_argument_is_named(name: str, hint: str) -> None:

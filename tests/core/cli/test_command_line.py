@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from taskrouter import __version__
 from taskrouter.cli.app import build
 
-COMMANDS = ["demo", "route", "models", "check", "calibrate", "evaluate", "simulate"]
+COMMANDS = ["demo", "route", "models", "check", "calibrate", "evaluate", "simulate", "explain", "top"]
 
 HIDE = """
 import sys

@@ -24,7 +24,7 @@ from taskrouter.evaluation.logged import read_log
 from taskrouter.evaluation.newpolicy import NewPolicy
 from taskrouter.evaluation.offpolicy import OverlapError
 from taskrouter.hookspecs import hookimpl
-from taskrouter.ledger import DECISIONS, Record
+from taskrouter.ledger import Record
 from taskrouter.ports import Choice
 
 
@@ -182,9 +182,9 @@ def test_what_is_replayed_from_its_record_is_what_was_decided(
     with Router.from_config(settings) as router:
         step = Step(messages=[{"role": "user", "content": text}], tools=offered, context=StepContext(agent=agent))
         done = router.run(step, lambda _: ANSWER, lambda native: native)
-        (kept,) = router._state.store.read(DECISIONS)
+        (kept,) = router.ledger.records()
     policy_again = NewPolicy(RouterConfig.load(settings))
-    assert policy_again.chances(Record.read(kept.text)) == {str(done.decision.plan): 1.0}
+    assert policy_again.chances(kept) == {str(done.decision.plan): 1.0}
 
 
 # --- the command ------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from collections.abc import Container, Sequence
 from taskrouter import Attempt, BudgetExceededError, ResponseView
 from taskrouter.errors import ModelCallError
 from taskrouter.execution.observer import SilentObserver, SilentVisit
-from taskrouter.outcome import Check, OutcomeStatus, Role
+from taskrouter.outcome import Ending, OutcomeStatus, Role
 from taskrouter.ports import Admission, Endpoint, Refusal, VisitObserver
 
 
@@ -141,10 +141,8 @@ class ObserverBook(SilentObserver):
         self.visits.append(VisitBook(endpoint, role, index))
         return self.visits[-1]
 
-    def step_ended(
-        self, status: OutcomeStatus, attempts: Sequence[Attempt], answered: Attempt | None, check: Check
-    ) -> None:
-        self.ends.append((status, tuple(attempts)))
+    def step_ended(self, ending: Ending) -> None:
+        self.ends.append((ending.status, ending.attempts))
 
 
 def balanced(access: AccessBook, wallet: WalletBook | None, observer: ObserverBook) -> tuple[Attempt, ...]:

@@ -177,8 +177,8 @@ def test_an_abandoned_call_is_booked_as_cancelled_and_nothing_follows() -> None:
     ended: list[tuple[str, int]] = []
 
     class Watch(SilentObserver):
-        def step_ended(self, status, attempts, answered, check):
-            ended.append((status, len(attempts)))
+        def step_ended(self, ending):
+            ended.append((ending.status, len(ending.attempts)))
 
     steps = engine(observer=Watch()).answer()
     next(steps)

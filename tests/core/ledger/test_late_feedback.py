@@ -104,6 +104,7 @@ def filled(count: int) -> tuple[Counting, list[str]]:
 
 
 def texts_of(router: Router) -> list[str]:
+    router._state.ledger.flush()  # type: ignore[union-attr]
     return [record.text for record in router._state.store.read(DECISIONS)]
 
 

@@ -1,7 +1,8 @@
-"""The ledger: what is kept of every answered step, behind the calls."""
+"""The ledger: what is kept of every step that is over, behind the calls."""
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import subprocess
@@ -13,12 +14,14 @@ from typing import Any
 import pytest
 from tests.core.sharing_workers import ask, shared_router, wait_until
 
-from taskrouter import ConfigurationError, ResponseView, Router, Step, StepContext
-from taskrouter.decision import Loss, Plan
+from taskrouter import AllAttemptsFailedError, ConfigurationError, ResponseView, Router, Step, StepContext
+from taskrouter.decision import Decision, Loss, Plan
 from taskrouter.errors import StoreUnavailable
 from taskrouter.learning import Branch, LearnedPolicy, Reckoning
-from taskrouter.ledger import DECISIONS, LedgerWriter, Record
+from taskrouter.ledger import DECISIONS, LedgerWriter, Record, Retention, record_of
+from taskrouter.ledger import behind as behind_module
 from taskrouter.ledger import writing as writing_module
+from taskrouter.outcome import Ending
 from taskrouter.state.memory import MemoryStore
 from taskrouter.state.opening import open_store
 
@@ -35,6 +38,7 @@ def records(url: str) -> list[dict[str, Any]]:
 
 def own(router: Router) -> list[dict[str, Any]]:
     """What is in the store of a router that keeps it in memory."""
+    router._state.ledger.flush()  # type: ignore[union-attr]
     return [json.loads(record.text) for record in router._state.store.read(DECISIONS)]
 
 
@@ -58,9 +62,16 @@ class Shared(MemoryStore):
         super().append(log, texts)
 
 
-def outcome_of(router: Router) -> tuple[Step, Any]:
+def made() -> tuple[Step, Decision, Ending]:
+    """A step that is over."""
     step = Step(messages=[{"role": "user", "content": SECRET}])
-    return step, router.run(step, lambda _: ANSWER, lambda native: native)
+    with shared_router("memory:") as router:
+        outcome = router.run(step, lambda _: ANSWER, lambda native: native)
+    return step, outcome.decision, Ending(status="ok", attempts=outcome.attempts, answered=outcome.answered)
+
+
+def writer_for(store: MemoryStore, **options: Any) -> LedgerWriter:
+    return LedgerWriter(store, retention=Retention(DECISIONS, keep=100), **options)
 
 
 def test_every_answered_step_is_a_record_of_what_was_decided_and_what_came_of_it(tmp_path: Path) -> None:
@@ -81,7 +92,7 @@ def test_every_answered_step_is_a_record_of_what_was_decided_and_what_came_of_it
     assert record["outcome"]["status"] == "ok"
     assert [call["model"] for call in record["outcome"]["calls"]] == ["first"]
     assert record["cost_usd"] > 0
-    assert {"mean", "low", "high"} == set(record["loss"])
+    assert {"mean", "low", "high", "source"} == set(record["loss"])
     assert Record.read(json.dumps(record)).profile.profile.input_tokens == record["profile"]["input_tokens"] > 0
 
 
@@ -92,20 +103,41 @@ def test_the_last_decisions_are_written_when_the_router_is_closed(tmp_path: Path
     assert [record["id"] for record in records(url)] == ids
 
 
-def test_no_content_and_no_name_of_a_tenant_is_kept(tmp_path: Path) -> None:
+def test_no_content_is_kept_and_of_whom_it_was_for_only_the_tenant(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/state.db"
     with shared_router(url) as router:
         answer(router, tenant="acme", tags=["gold"], run_id="run-secret", session_id="session-secret")
-    text = json.dumps(records(url))
-    for secret in ("content", "acme", "gold", "run-secret", "session-secret"):
-        assert secret not in text
+    (record,) = records(url)
+    assert record["tenant"] == "acme"
+    assert len(record["run"]) == 12
+    for secret in ("content", "gold", "run-secret", "session-secret"):
+        assert secret not in json.dumps(record)
 
 
-def test_in_memory_it_is_written_at_once_and_goes_with_the_process() -> None:
+def test_the_steps_of_a_run_share_a_digest_that_is_not_its_name() -> None:
     with shared_router("memory:") as router:
-        answer(router)
-        assert [record["policy"] for record in own(router)] == ["safe"]
+        for run_id in ("one", "one", "other", None):
+            answer(router, run_id=run_id)
+        runs = [record["run"] for record in own(router)]
+    assert runs[0] == runs[1] != runs[2]
+    assert runs[3] is None
+
+
+def test_in_memory_a_record_is_made_when_somebody_reads_and_goes_with_the_process() -> None:
+    with shared_router("memory:") as router:
+        decision_id = answer(router)
+        assert list(router._state.store.read(DECISIONS)) == []
         assert router.learning.decisions_written == 1
+        assert [record.id for record in router.ledger.records()] == [decision_id]
+        assert [record.id for record in router.ledger.records()] == [decision_id]
+        assert router.learning.decisions_written == 1
+
+
+def test_in_memory_only_the_newest_wait_to_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(behind_module, "UNREAD", 3)
+    with shared_router("memory:") as router:
+        ids = [answer(router) for _ in range(5)]
+        assert [record["id"] for record in own(router)] == ids[2:]
 
 
 def test_without_a_number_to_keep_there_is_no_ledger(tmp_path: Path) -> None:
@@ -118,11 +150,41 @@ def test_without_a_number_to_keep_there_is_no_ledger(tmp_path: Path) -> None:
         shared_router("memory:", state={"decisions": -1})
 
 
-def test_steps_that_no_model_answered_are_not_in_it() -> None:
+def test_a_step_that_no_model_answered_is_in_it_with_what_was_tried() -> None:
     with shared_router("memory:") as router:
-        with pytest.raises(Exception, match="all"):
+        with pytest.raises(AllAttemptsFailedError):
             router.run(Step(messages=[{"role": "user", "content": SECRET}]), _fails)
-        assert own(router) == []
+        (record,) = router.ledger.records()
+    assert not record.answered
+    assert (record.outcome.status, record.outcome.model) == ("exhausted", None)
+    assert record.outcome.error_type == record.outcome.calls[-1].error_type
+    assert [(call.model, call.status, call.taken) for call in record.outcome.calls] == [
+        ("first", "failed", False),
+        ("second", "failed", False),
+    ]
+
+
+def test_a_step_that_was_given_up_is_in_it() -> None:
+    async def give_up(router: Router) -> None:
+        asked = asyncio.Event()
+
+        async def never(_: str) -> ResponseView:
+            asked.set()
+            await asyncio.Event().wait()
+            return ANSWER
+
+        step = Step(messages=[{"role": "user", "content": SECRET}])
+        task = asyncio.create_task(router.arun(step, never, lambda native: native))
+        await asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with shared_router("memory:") as router:
+        asyncio.run(give_up(router))
+        (record,) = router.ledger.records()
+    assert (record.outcome.status, record.outcome.model, record.answered) == ("cancelled", None, False)
+    assert [call.status for call in record.outcome.calls] == ["cancelled"]
 
 
 def _fails(model: str) -> Any:
@@ -138,13 +200,9 @@ def test_a_fallback_is_recorded_with_every_call() -> None:
 
 
 def test_what_waits_is_bounded_and_what_is_dropped_is_counted_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    writer = LedgerWriter(Shared(), keep=100, queued=2)
-    with shared_router("memory:") as router:
-        step, outcome = outcome_of(router)
-        identity = router._teaching.learner.remembered(outcome.decision_id)
-        assert identity is not None
-        for _ in range(5):
-            writer.note(step, outcome, identity.identity)
+    writer = writer_for(Shared(), queued=2)
+    for _ in range(5):
+        writer.note(*made())
     assert (writer.waiting, writer.dropped) == (2, 3)
     assert [r.getMessage() for r in caplog.records if r.name == "taskrouter.ledger"] == [
         "more than 2 decisions wait for the ledger; further ones are dropped"
@@ -155,47 +213,59 @@ def test_what_waits_is_bounded_and_what_is_dropped_is_counted_and_said_once(capl
 
 def test_while_the_store_is_away_decisions_wait_in_their_order() -> None:
     store = Shared()
-    writer = LedgerWriter(store, keep=100)
-    with shared_router("memory:") as router:
-        made = [outcome_of(router) for _ in range(3)]
-        store.away = True
-        for step, outcome in made:
-            known = router._teaching.learner.remembered(outcome.decision_id)
-            assert known is not None
-            writer.note(step, outcome, known.identity)
+    writer = writer_for(store)
+    store.away = True
+    steps = [made() for _ in range(3)]
+    for step in steps:
+        writer.note(*step)
     with pytest.raises(StoreUnavailable):
         writer.flush()
     assert (writer.waiting, writer.dropped) == (3, 0)
     store.away = False
     writer.flush()
     kept = [json.loads(record.text)["id"] for record in store.read(DECISIONS)]
-    assert kept == [outcome.decision_id for _, outcome in made]
+    assert kept == [decision.id for _, decision, _ in steps]
 
 
 def test_a_full_batch_asks_to_be_written_before_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing_module, "BATCH", 2)
+    monkeypatch.setattr(behind_module, "BATCH", 2)
     woken: list[str] = []
-    writer = LedgerWriter(Shared(), keep=100, wake=lambda: woken.append("now"))
-    with shared_router("memory:") as router:
-        step, outcome = outcome_of(router)
-        known = router._teaching.learner.remembered(outcome.decision_id)
-        assert known is not None
-        for _ in range(3):
-            writer.note(step, outcome, known.identity)
+    writer = writer_for(Shared(), wake=lambda: woken.append("now"))
+    for _ in range(3):
+        writer.note(*made())
     assert woken == ["now"]
 
 
+@pytest.mark.parametrize("broken", ["noted", "record_of"])
 def test_a_ledger_that_fails_does_not_fail_the_call(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    broken: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(writing_module, "record_of", lambda *_: 1 / 0)
+    monkeypatch.setattr(writing_module, broken, lambda *_, **__: 1 / 0)
     with shared_router("memory:") as router:
         assert ask(router) == "first"
         assert ask(router) == "first"
+        assert own(router) == []
         assert router.learning.decisions_dropped == 2
     assert [r.getMessage() for r in caplog.records if r.name == "taskrouter.ledger"] == [
-        "a decision could not be put into the ledger: ZeroDivisionError"
+        "decisions could not be put into the ledger: ZeroDivisionError"
     ]
+
+
+def test_a_record_that_cannot_be_made_costs_itself_and_not_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    made_by = record_of
+    bad = made()
+    steps = [made(), bad, made()]
+    monkeypatch.setattr(
+        writing_module, "record_of", lambda known: 1 / 0 if known.decision is bad[1] else made_by(known)
+    )
+    store = Shared()
+    writer = writer_for(store)
+    for step in steps:
+        writer.note(*step)
+    writer.flush()
+    kept = [json.loads(record.text)["id"] for record in store.read(DECISIONS)]
+    assert kept == [steps[0][1].id, steps[2][1].id]
+    assert (writer.waiting, writer.written, writer.dropped) == (0, 2, 1)
 
 
 def test_the_oldest_decisions_go_first(tmp_path: Path) -> None:
@@ -208,12 +278,8 @@ def test_the_oldest_decisions_go_first(tmp_path: Path) -> None:
 
 
 def test_a_child_of_a_fork_leaves_what_waits_to_its_parent() -> None:
-    writer = LedgerWriter(Shared(), keep=100)
-    with shared_router("memory:") as router:
-        step, outcome = outcome_of(router)
-        known = router._teaching.learner.remembered(outcome.decision_id)
-        assert known is not None
-        writer.note(step, outcome, known.identity)
+    writer = writer_for(Shared())
+    writer.note(*made())
     writer.after_fork_in_child()
     writer.flush()
     assert (writer.waiting, writer.written) == (0, 0)

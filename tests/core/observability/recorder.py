@@ -8,7 +8,7 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricReader
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -33,14 +33,14 @@ class _Open(SpanProcessor):
 
 
 class Recorder:
-    """An in-memory tracer and meter provider."""
+    """An in-memory tracer and meter provider, with other readers of the metrics beside its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, *readers: MetricReader) -> None:
         self._exporter, self._open, self._reader = InMemorySpanExporter(), _Open(), InMemoryMetricReader()
         self.tracers = TracerProvider()
         self.tracers.add_span_processor(SimpleSpanProcessor(self._exporter))
         self.tracers.add_span_processor(self._open)
-        self.meters = MeterProvider([self._reader])
+        self.meters = MeterProvider([self._reader, *readers])
         self._tracer = self.tracers.get_tracer("tests")
 
     @staticmethod

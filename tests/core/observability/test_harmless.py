@@ -153,9 +153,11 @@ BROKEN: dict[str, Callable[[], Router]] = {
 def test_a_broken_part_costs_telemetry_and_never_the_answer(
     part: str, way: Callable[[Router], str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert way(BROKEN[part]()) == "hello"
+    with BROKEN[part]() as asked:
+        assert way(asked) == "hello"
     assert get_current_span() is INVALID_SPAN
-    assert caplog.records, "and it says so"
+    # OpenTelemetry's own words are about its processors and exporters, ours about what we call.
+    assert [r for r in caplog.records if r.name.startswith(("opentelemetry", "taskrouter.observability"))]
 
 
 @pytest.mark.parametrize("part", BROKEN)
@@ -163,8 +165,8 @@ def test_a_broken_part_leaves_the_callers_error_as_it_is(part: str) -> None:
     def call(model: str) -> str:
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        BROKEN[part]().run(STEP, call)
+    with BROKEN[part]() as asked, pytest.raises(KeyboardInterrupt):
+        asked.run(STEP, call)
 
 
 def test_a_failure_of_ours_is_logged_with_its_place_and_without_its_words(caplog: pytest.LogCaptureFixture) -> None:

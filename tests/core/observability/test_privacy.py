@@ -194,16 +194,17 @@ def test_a_password_in_an_address_stays_out_of_the_span(recorder: Recorder, capl
 def test_a_broken_part_does_not_log_the_providers_words(
     part: str, call: Callable[[str], Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.DEBUG, "taskrouter"), pytest.raises(e.ExecutionError):
-        BROKEN[part]().run(STEP, call)
+    # Closed, so that what is recorded behind the calls is logged here too.
+    with caplog.at_level(logging.DEBUG, "taskrouter"), BROKEN[part]() as asked, pytest.raises(e.ExecutionError):
+        asked.run(STEP, call)
     logged = "\n".join(logging.Formatter().format(r) for r in caplog.records if r.name.startswith("taskrouter"))
     assert CANARY not in logged
 
 
 @pytest.mark.parametrize("part", BROKEN)
 def test_a_broken_part_does_not_log_the_words_of_a_broken_stream(part: str, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG, "taskrouter"), pytest.raises(e.StreamBroken):
-        list(BROKEN[part]().run_stream(STEP, breaking))
+    with caplog.at_level(logging.DEBUG, "taskrouter"), BROKEN[part]() as asked, pytest.raises(e.StreamBroken):
+        list(asked.run_stream(STEP, breaking))
     logged = "\n".join(logging.Formatter().format(r) for r in caplog.records if r.name.startswith("taskrouter"))
     assert CANARY not in logged
 

@@ -6,21 +6,16 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from contextvars import copy_context
-from pathlib import Path
 from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import sampling
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span
-from tests.core.learning.certified import certificate_of, policy_of
 from tests.core.observability.recorder import HELLO, STEP, Recorder, attributes, card, completion
 
 from taskrouter import AllAttemptsFailedError, Attempt, BudgetExceededError, Router, StepContext, hookimpl
 from taskrouter import Step as RouterStep
-from taskrouter.learning import identify
-from taskrouter.learning.files import write_policy
 from taskrouter.observability import names as n
 from taskrouter.observability.names import provider_name
 
@@ -94,7 +89,7 @@ def test_the_route_span_says_what_was_decided_and_what_came_of_it(recorder: Reco
 
 
 def test_the_chat_span_follows_the_genai_conventions(recorder: Recorder) -> None:
-    recorder.router().run(PLACED, lambda model: completion())
+    outcome = recorder.router().run(PLACED, lambda model: completion())
     cost = pytest.approx((60 * 1.0 + 40 * 0.1 + 10 * 4.0) / 1e6)
     assert attributes(recorder.one("chat openai/first")) == {
         "gen_ai.operation.name": "chat",
@@ -103,8 +98,10 @@ def test_the_chat_span_follows_the_genai_conventions(recorder: Recorder) -> None
         "gen_ai.conversation.id": "talk-1",
         "server.address": "127.0.0.1",
         "server.port": 9,
+        "taskrouter.decision.id": outcome.decision_id,
         "taskrouter.attempt.index": 1,
         "taskrouter.attempt.role": "primary",
+        "taskrouter.attempt.served_other": True,
         "gen_ai.response.model": "served-1",
         "gen_ai.response.id": "resp_1",
         "gen_ai.response.finish_reasons": ("stop",),
@@ -472,34 +469,3 @@ def test_a_first_call_that_fails_beside_its_hedge_is_an_error_in_its_own_span(re
     assert (first.status.status_code, first.status.description) == (StatusCode.ERROR, "unauthenticated")
     assert second.status.status_code is StatusCode.UNSET
     assert attributes(recorder.one("route chat"))[n.OUTCOME_STATUS] == "ok"
-
-
-# --- the table of names ---------------------------------------------------------------------------------------------
-
-METRICS = {n.OPERATION_DURATION, n.USAGE_PER_CALL, n.DECISION_DURATION, n.DECISIONS, n.FALLBACKS, n.COST}
-TABLE = {value for name, value in vars(n).items() if name.isupper() and isinstance(value, str)}
-ATTRIBUTES = TABLE - METRICS - {n.SCOPE, n.SCHEMA_URL}
-
-
-def test_every_name_is_in_the_table_and_every_entry_of_the_table_is_used(recorder: Recorder, tmp_path: Path) -> None:
-    router: Router = recorder.router()
-    router.run(PLACED, failing("first", error=lambda: Status(429)))
-    list(router.run_stream(PLACED, lambda model: iter(HELLO)))
-    deployed = recorder.router([card("first", deployments=[{"name": "eu"}])], health={"failures": 1})
-    for calls in (failing("first"), failing()):  # the second one is forced: the breaker is open
-        with suppress(AllAttemptsFailedError):
-            deployed.run(PLACED, calls)
-    policy = policy_of({identify(PLACED, router.route(PLACED).profile).key: "second"}, incumbent="first")
-    write_policy(tmp_path / "policy.json", policy, certificate_of(policy))
-    certified = recorder.router(learning={"policy": str(tmp_path / "policy.json")})
-    certified.run(PLACED, failing())
-    emitted = {key for span in recorder.spans for key in attributes(span)}
-    points = recorder.points()
-    labels = {key for found in points.values() for given, _ in found for key in given}
-    assert emitted | labels == ATTRIBUTES
-    assert set(points) == METRICS
-
-
-def test_no_attribute_name_is_a_dotted_prefix_of_another() -> None:
-    nested = [(a, b) for a in ATTRIBUTES for b in ATTRIBUTES if b.startswith(f"{a}.")]
-    assert nested == []

@@ -307,6 +307,45 @@ def test_trimming_keeps_the_newest_and_positions_go_on(store: StateStore) -> Non
     assert texts(store, "other") == ["x"]
 
 
+def test_trimming_by_age_stops_at_the_first_record_that_is_young_enough(store: StateStore) -> None:
+    store.append("log", ["1", "2"])
+    store.append("other", ["x"])
+    old = store.read("log")[-1].at_s
+    young = old
+    while young <= old:
+        store.append("log", ["3"])
+        young = store.read("log")[-1].at_s
+    kept = [record.text for record in store.read("log") if record.at_s >= old]
+    store.trim("log", before_s=old)
+    assert texts(store, "log") == kept
+    assert "2" in kept
+    store.trim("log", before_s=young)
+    assert texts(store, "log") == ["3"]
+    store.trim("log")
+    assert texts(store, "log") == ["3"]
+    store.trim("log", before_s=young + 0.001)
+    store.trim("nothing", before_s=young + 0.001)
+    assert texts(store, "log") == []
+    assert texts(store, "other") == ["x"]
+
+
+def test_trimming_by_number_and_age_at_once_does_both(store: StateStore) -> None:
+    store.append("log", ["1", "2", "3"])
+    store.trim("log", keep=2, before_s=0.0)
+    assert texts(store, "log") == ["2", "3"]
+    store.trim("log", keep=10, before_s=store.read("log")[-1].at_s + 0.001)
+    assert texts(store, "log") == []
+
+
+def test_trimming_very_many_records_is_done_in_parts_and_leaves_what_is_to_be_kept(store: StateStore) -> None:
+    store.append("log", [str(number) for number in range(4500)])
+    store.trim("log", keep=100)
+    assert texts(store, "log") == [str(number) for number in range(4400, 4500)]
+    store.append("log", [str(number) for number in range(4500)])
+    store.trim("log", before_s=store.read("log", limit=10_000)[-1].at_s + 0.001)
+    assert texts(store, "log") == []
+
+
 @SAME_STORE
 @given(log=NAMES, added=st.lists(TEXTS, max_size=5))
 def test_any_text_may_be_a_record(store: StateStore, log: str, added: list[str]) -> None:

@@ -36,7 +36,12 @@ def test_namespaces_are_apart_and_each_is_whole(url: str) -> None:
     report = again.claim("another", [Claim(account="a", spent=1, limit=1)])
     assert not report.granted
     assert [(total.account, total.spent) for total in report.others] == [("a", 1)]
+    two.trim("log", keep=0, before_s=again.read("log")[0].at_s + 1.0)
+    assert [record.text for record in one.read("log")] == ["first"]
     again.trim("log", keep=0)
+    assert list(one.read("log")) == []
+    again.append("log", ["second"])
+    again.trim("log", before_s=again.read("log")[0].at_s + 1.0)
     assert list(one.read("log")) == []
     for store in (one, two, again):
         store.close()

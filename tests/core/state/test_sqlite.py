@@ -266,6 +266,7 @@ import sys
 from taskrouter.state.sqlite import SQLiteStore
 
 store = SQLiteStore(sys.argv[1])
+store.append("hammer", ["first"])
 print("ready", flush=True)
 number = 0
 while True:

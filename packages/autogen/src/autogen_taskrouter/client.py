@@ -42,7 +42,7 @@ from taskrouter.adapters import (
     parts_of,
 )
 from taskrouter.adapters.construction import ConfigSpec
-from taskrouter.router import PolicySpec
+from taskrouter.policies import PolicySpec
 
 _NOTHING: Mapping[str, Any] = {}
 _FIELDS = ("credit", "model_info")

@@ -6,9 +6,9 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias, TypeVar, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -76,12 +76,27 @@ Name = Annotated[str, AfterValidator(_name)]
 
 def _http_url(value: str) -> str:
     if not re.match(r"https?://[^/\s]", value):
-        raise ValueError(f"{value!r} is no address; write it in full, such as 'http://localhost:8000/v1'")
+        shown = value.rpartition("@")[2]  # before it there may be a password
+        raise ValueError(f"{shown!r} is no address; write it in full, such as 'http://localhost:8000/v1'")
     return value
+
+
+def _printed(given: Iterable[tuple[str | None, Any]]) -> Iterator[tuple[str | None, Any]]:
+    """Yield the fields of a table as its repr has them: without what may be secret in an address or a parameter."""
+    for name, value in given:
+        if name in ("base_url", "url") and isinstance(value, str) and "//" in value:
+            yield name, re.sub("//[^/?#]*@", "//", value).partition("?")[0]
+        elif name in ("params", "options"):
+            yield name, dict.fromkeys(value, "…")
+        else:
+            yield name, value
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        return _printed(super().__repr_args__())
 
 
 class RouterSection(_Section):
@@ -132,6 +147,9 @@ class ModelConfig(ModelCard):
     """Models that share one quota (an account, a key) share this name: a rate limit of one is one of all."""
     deployments: tuple[DeploymentConfig, ...] = ()
     """Several places that serve this model; calls are balanced over them. Without any, the model is its own."""
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        return _printed(super().__repr_args__())
 
     @field_validator("deployments")
     @classmethod
@@ -304,7 +322,7 @@ class RuleConfig(_Section):
     max_cost_usd: Annotated[float, Field(gt=0)] | None = None
     """No model whose expected price for the step is above this, nor one whose price is unknown."""
     sensitivity: str | None = None
-    """Privacy class recorded in the profile."""
+    """Privacy class recorded in the profile. Content of steps of another class than `public` is never captured."""
 
     @field_validator("policy", mode="before")
     @classmethod
@@ -479,17 +497,30 @@ class BudgetConfig(_Section):
     """How long a step waits for money that is only reserved by others, before it is refused."""
 
 
+STATE_VARIABLE: Final = "TASKROUTER_STATE_URL"
+"""Environment variable with the address of the store for all routers whose configuration names none."""
+
+
+def _kept() -> str:
+    return f"env:{STATE_VARIABLE}" if os.environ.get(STATE_VARIABLE, "").strip() else "memory:"
+
+
 class StateConfig(_Section):
     """`[state]`: where breakers, budgets, learned tables and the ledger are kept."""
 
-    url: str = "memory:"
-    """`memory:`, `sqlite:///path`, `redis://host/0`, or `env:NAME` for one with a password."""
+    url: str = Field(default_factory=_kept)
+    """`memory:`, `sqlite:///path`, `redis://host/0`, or `env:NAME` for one with a password. By default the variable
+    `TASKROUTER_STATE_URL` where it is set, else `memory:`."""
     refresh_s: Annotated[float, Field(ge=0.05, le=3600)] = 1.0
     """How often what other processes have written is read, and what is to be shared is written."""
     namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "default"
     """Routers of the same namespace share their state."""
     decisions: Annotated[int, Field(ge=0, le=10_000_000)] = 100_000
     """Decisions that the ledger keeps, about; the oldest go first. 0: there is no ledger."""
+    decision_days: Annotated[float, Field(ge=0, le=36_500)] | None = 90.0
+    """Days that it keeps a decision or an event at most; None or 0: age does not matter."""
+    decision_mb: Annotated[float, Field(ge=0)] | None = 512.0
+    """Megabytes that its decisions may take in the store, about; None or 0: any."""
 
 
 class ExplorationConfig(_Section):
@@ -539,6 +570,10 @@ class ShadowConfig(_Section):
     """Steps that may wait; what comes beyond is dropped."""
 
 
+ContentMode: TypeAlias = Literal["NO_CONTENT", "SPAN_ONLY", "EVENT_ONLY", "SPAN_AND_EVENT"]
+"""Where messages, tools and answers are captured: nowhere, on chat spans, in events, or both."""
+
+
 class TelemetryConfig(_Section):
     """`[telemetry]`."""
 
@@ -546,6 +581,15 @@ class TelemetryConfig(_Section):
     usage_owner: Literal["taskrouter", "framework"] = "taskrouter"
     """`framework`: another instrumentation reports the same calls, so attempts are marked as chains and viewers count
     tokens once."""
+    content: ContentMode | None = None
+    """None: what `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` says, and without it `NO_CONTENT`."""
+    content_max_chars: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
+    """The longest part of a message that is captured, characters; an attribute may be ten times as long."""
+
+    @field_validator("content", mode="before")
+    @classmethod
+    def _content_in_any_case(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
 
 
 class RouterConfig(_Section):
@@ -560,7 +604,7 @@ class RouterConfig(_Section):
     gates: GatesConfig = GatesConfig()
     health: HealthConfig = HealthConfig()
     budget: BudgetConfig = BudgetConfig()
-    state: StateConfig = StateConfig()
+    state: StateConfig = Field(default_factory=StateConfig)
     learning: LearningConfig = LearningConfig()
     shadow: ShadowConfig = ShadowConfig()
     telemetry: TelemetryConfig = TelemetryConfig()

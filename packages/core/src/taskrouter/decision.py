@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from taskrouter.catalog.card import ModelCard
 from taskrouter.catalog.priors import is_published
+from taskrouter.explaining import Expected, Grounds, Left, Row, lines_of, shortened
 from taskrouter.profile import TaskProfile
 from taskrouter.step import StepContext
 
@@ -16,6 +17,8 @@ PlanKind: TypeAlias = Literal["single", "gate", "agree"]
 
 
 _NO_CONTEXT = StepContext()
+TRIAL = "trial"
+"""The policy of decisions that nobody has asked for; see `taskrouter.trials`."""
 Z95 = 1.96
 """Standard deviations to either side of a mean within which 95 % lie."""
 
@@ -266,7 +269,14 @@ class Decision:
     """Whether a plan of several models could be carried out; not so for an answer that is shown while it comes."""
     use: frozenset[str] | None = None
     """The models that the caller allowed for this step; None: any."""
+    of: str | None = None
+    """Of a trial (a shadow, a judge, a label): id of the decision for whose step it is made; else None."""
     board: Board = field(repr=False)
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether it was made to compare plans, by a shadow, a judge or a calibration, and not to answer anybody."""
+        return self.policy == TRIAL
 
     @property
     def model(self) -> str:
@@ -285,7 +295,7 @@ class Decision:
 
     def explain(self) -> str:
         """The decision for a person on call: what the step is, what was chosen, why, and what was not."""
-        return "\n".join(_explanation(self))
+        return "\n".join(lines_of(_grounds(self)))
 
     def to_dict(self) -> dict[str, Any]:
         """The decision as JSON-ready values."""
@@ -356,61 +366,29 @@ def _row_dict(row: ScoredPlan) -> dict[str, Any]:
     }
 
 
-def _explanation(decision: Decision) -> list[str]:
-    profile = decision.profile
-    lines = [
-        f"decision  {decision.id}  {decision.model}  ({decision.reason})",
-        f"why       {decision.detail}",
-        f"step      {profile.task_type} (confidence {profile.confidence:.2f}, by {profile.evidence}), "
-        f"complexity {profile.complexity:.2f}, "
-        f"about {profile.input_tokens:,} tokens in and {profile.output_tokens:,} out",
-    ]
-    if profile.signals:
-        lines.append(f"signals   {'; '.join(profile.signals)}")
-    rule = f", rule {decision.rule!r}" if decision.rule else ""
-    lines.append(
-        f"policy    {decision.policy} ({decision.policy_version}){rule}, incumbent {decision.incumbent}, "
-        f"propensity {decision.propensity:.2f}, decided in {decision.duration_s * 1e6:.0f} µs"
+def _grounds(decision: Decision) -> Grounds:
+    return Grounds(
+        id=decision.id,
+        model=decision.model,
+        reason=decision.reason,
+        detail=decision.detail,
+        profile=decision.profile,
+        policy=decision.policy,
+        policy_version=decision.policy_version,
+        rule=decision.rule,
+        incumbent=decision.incumbent,
+        propensity=decision.propensity,
+        duration_s=decision.duration_s,
+        certificate=decision.certificate,
+        regions=None if decision.regions is None else sorted(decision.regions),
+        loss=Expected(*decision.expected_loss),
+        ranking=[_said(row) for row in decision.ranking],
+        rejected=[Left(r.model, r.code, r.detail) for r in decision.rejected],
+        fallbacks=decision.fallbacks,
     )
-    if decision.certificate is not None:
-        lines.append(f"promise   {decision.certificate}")
-    if decision.regions is not None:
-        lines.append(f"regions   only {', '.join(sorted(decision.regions)) or 'none'}")
-    loss = decision.expected_loss
-    lines.append(
-        f"loss      {100 * loss.mean:+.1f} points against {decision.incumbent} expected, 95 % within "
-        f"{100 * loss.low:+.1f} to {100 * loss.high:+.1f} ({_shortened(loss.source)})"
-    )
-    lines.append("ranking")
-    lines.extend(_row_line(number, row) for number, row in enumerate(decision.ranking, start=1))
-    if decision.rejected:
-        lines.append("rejected")
-        lines.extend(_rejection_line(rejection, decision.fallbacks) for rejection in decision.rejected)
-    return lines
 
 
-def _rejection_line(rejection: Rejection, fallbacks: Sequence[str]) -> str:
-    last = "; tried as a last resort" if rejection.model in fallbacks else ""
-    return f"  {rejection.model}: {rejection.detail} ({rejection.code}){last}"
-
-
-def _shortened(source: str) -> str:
-    """The first of several sources, for a line that people read; JSON has them all."""
-    first, *others = source.split("; ")
-    return f"{first}; {len(others)} more" if others else first
-
-
-def _row_line(number: int, row: ScoredPlan) -> str:
-    quality = f"quality {row.quality.mean:.3f} ({_shortened(row.quality.source)})"
-    cost = "cost unknown" if row.cost_usd is None else f"${row.cost_usd:.6f}"
-    if row.cached_tokens:
-        cost += f" with {row.cached_tokens:,} tokens cached"
-    latency = "latency unknown" if row.latency_s is None else f"{row.latency_s:.2f} s"
-    parts = "".join(f", {_part(part)}" for part in row.parts)
-    return f"  {number:>2}. {row.plan}  score {row.score:+.4f}  {quality}, {cost}, {latency}{parts}"
-
-
-def _part(part: ScorePart) -> str:
-    effect = "unknown" if part.contribution is None else f"{part.contribution:+.3f}"
-    saved = f" (saves ${part.value:.6f})" if part.name == "prompt_cache" and part.value is not None else ""
-    return f"{part.name} {effect}{saved}"
+def _said(row: ScoredPlan) -> Row:
+    source = shortened(row.quality.source)
+    said = Row(str(row.plan), row.score, row.quality.mean, source, row.cost_usd, row.latency_s)
+    return said._replace(cached_tokens=row.cached_tokens, parts=row.parts)

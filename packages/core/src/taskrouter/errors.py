@@ -18,6 +18,7 @@ key: the provider's own exception is kept as ``__cause__`` for those who may loo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
@@ -263,6 +264,36 @@ class FeedbackError(TaskRouterError):
 
 class StoreUnavailable(TaskRouterError):  # noqa: N818 - a state of the world
     """The state store cannot be reached at the moment, or was lost in the middle of an operation."""
+
+
+def error_kind(error: BaseException) -> str:
+    """Return a low-cardinality code for what a step failed with, as in `error.type`: never a word of its message."""
+    if isinstance(error, ModelCallError):
+        return error.kind
+    if isinstance(error, AllAttemptsFailedError):
+        return error_kind(error.exceptions[-1])
+    for kind, code in _KINDS.items():
+        if isinstance(error, kind):
+            return code
+    return type(error).__name__
+
+
+def raised_at(error: BaseException) -> str:
+    """Return the class of an error and the place where it was raised, for a log.
+
+    Neither its text nor its traceback belong there: both may quote a prompt, an answer or a provider's error.
+    """
+    places = extract_tb(error.__traceback__)
+    where = f" at {places[-1].filename}:{places[-1].lineno}" if places else ""
+    return f"{type(error).__name__}{where}"
+
+
+_KINDS: Mapping[type[BaseException], str] = {
+    NoEligibleModelError: "no_eligible_model",
+    BudgetExceededError: "budget_exceeded",
+    InvalidStepError: "invalid_step",
+    ConfigurationError: "configuration",
+}
 
 
 def _rebuild(cls: type[TaskRouterError], args: tuple[Any, ...], state: Mapping[str, Any]) -> TaskRouterError:

@@ -11,8 +11,8 @@ from typing import Any
 import pluggy
 
 from taskrouter.decision import Decision
-from taskrouter.errors import ModelCallError
-from taskrouter.outcome import Attempt, Check, Outcome, OutcomeStatus, ResponseView, Role
+from taskrouter.errors import ModelCallError, raised_at
+from taskrouter.outcome import Attempt, Ending, Outcome, ResponseView, Role
 from taskrouter.ports import Endpoint, StepObserver, VisitObserver
 
 logger = logging.getLogger("taskrouter.plugins")
@@ -48,8 +48,8 @@ class Events:
     def _tell(self, name: str, **event: object) -> None:
         try:
             getattr(self._hook, name)(**event)
-        except Exception:  # a plugin may raise anything; the user's call does not fail for it
-            logger.warning("a plugin failed in %s", name, exc_info=True)
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything; the user's call does not fail for it
+            logger.warning("a plugin failed in %s: %s", name, raised_at(error))
 
 
 class _AttemptEvents:
@@ -61,10 +61,8 @@ class _AttemptEvents:
     def visit_started(self, endpoint: Endpoint, role: Role, index: int) -> VisitObserver:
         return _VisitEvents(self._events, self._decision, self._inner.visit_started(endpoint, role, index))
 
-    def step_ended(
-        self, status: OutcomeStatus, attempts: Sequence[Attempt], answered: Attempt | None, check: Check
-    ) -> None:
-        self._inner.step_ended(status, attempts, answered, check)
+    def step_ended(self, ending: Ending) -> None:
+        self._inner.step_ended(ending)
 
 
 class _VisitEvents:

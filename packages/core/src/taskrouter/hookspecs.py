@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Classifier,
         Demo,
         LabellerFactory,
+        Redactor,
         SelectorFactory,
         Validator,
     )
@@ -66,6 +67,15 @@ def taskrouter_answers() -> Mapping[str, AnswerReader]:  # type: ignore[empty-bo
     """Offer readers of what an answer comes to, by name: two models agree where the same text is read of both.
 
     The first reader that returns text decides, before our own (`taskrouter.answers`).
+    """
+
+
+@hookspec
+def taskrouter_redactors() -> Mapping[str, Redactor]:  # type: ignore[empty-body]
+    """Offer what takes private things out of captured content, by name; all of them are applied to every text.
+
+    They are only called where content is captured (`[telemetry] content`). Whatever one of them raises, the request or
+    the answer that it was to redact is left out altogether.
     """
 
 

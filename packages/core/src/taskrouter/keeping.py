@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from taskrouter.budget import BudgetBook
 from taskrouter.config import BudgetConfig, StateConfig
-from taskrouter.errors import FeedbackError, StoreUnavailable
+from taskrouter.errors import FeedbackError, RoutingError, StoreUnavailable
 from taskrouter.learning.evidence import Remembered
-from taskrouter.ledger import LedgerLookup, LedgerWriter
+from taskrouter.ledger import DECISIONS, EventLog, Ledger, LedgerLookup, LedgerWriter, PoolEntry, Record, Retention
 from taskrouter.ledger.authors import Author
+from taskrouter.ledger.record import digest
 from taskrouter.sharing import Sharing, TellingHealth, waking
 from taskrouter.state.opening import open_store
 from taskrouter.state.resilient import ResilientStore
 from taskrouter.state.store import StateStore
+from taskrouter.step import Step
 
+logger = logging.getLogger("taskrouter.ledger")
 FEEDBACK = "feedback"
 """The log that feedback is appended to."""
 PAGE = 1000
@@ -50,23 +55,52 @@ class RouterState:
         # record that a file could not take is an error.
         self._log = store if store.name == "sqlite" else self.store
         self._sharing: Sharing | None = None
-        self.ledger = LedgerWriter(self.store, keep=state.decisions) if state.decisions else None
+        kept = _ledger(state, self.store)
+        self.ledger = None if kept is None else kept[0]
+        self.events = None if kept is None else kept[1]
         self._lookup = LedgerLookup(self.store, refresh_s=state.refresh_s) if state.decisions and store.shared else None
         if store.shared:
-            write = self.ledger.flush if self.ledger is not None else _nothing
+            write = partial(_write, self.ledger, self.events)
             self._sharing = Sharing(self.store, health, self.budgets, refresh_s=state.refresh_s, write=write)
             health.tell = waking(self._sharing)
             if self.ledger is not None:
                 self.ledger.wake = health.tell
+        if self.events is not None:
+            health.listeners.append(self.events.turned)
 
     def begin(self) -> None:
         """Begin the exchange with other processes, if there may be any."""
         if self._sharing is not None:
             self._sharing.begin()
 
+    def reading(self) -> Ledger:
+        """Return what reads the ledger, with what this process has not written yet."""
+        return Ledger(self.store, flush=partial(_write, self.ledger, self.events))
+
+    def introduce(self, pool: PoolEntry) -> None:
+        """Say what the models cost that decisions are made from; it is kept beside the first record."""
+        if self.ledger is not None:
+            self.ledger.pool = pool
+
+    def refused(self, step: Step, error: RoutingError) -> None:
+        """Take note of a step for which no decision could be made."""
+        if self.events is not None:
+            self.begin()
+            self.events.refused(step, error)
+
     def recall(self, decision_id: str) -> Remembered | None:
-        """Return what the ledger knows of a decision, which another process may have made, or None."""
+        """Return what the ledger knows of an answered step, which another process may have asked, or None."""
+        record = self.record(decision_id)
+        return None if record is None or not record.answered else record.remembered
+
+    def record(self, decision_id: str) -> Record | None:
+        """Return the record of a decision that the store has, or None."""
         return None if self._lookup is None else self._lookup.find(decision_id)
+
+    def trace_of(self, decision_id: str) -> tuple[str, str] | None:
+        """Return the ids of a step's trace and route span, hexadecimal, as the ledger has them."""
+        record = self.record(decision_id)
+        return None if record is None else record.trace
 
     def check_feedback(self, decision_id: str, score: float, source: str) -> None:
         """Make sure of a label before anything is done with it.
@@ -105,9 +139,12 @@ class RouterState:
         *,
         lessons: Mapping[str, Mapping[str, Any]],
     ) -> None:
-        """Append a run's label to the log of feedback, divided among its steps; see `Router.feedback_run`."""
+        """Append a run's label to the log of feedback, divided among its steps; see `Router.feedback_run`.
+
+        Of the run only what the ledger knows it by is kept.
+        """
         steps = [
-            {"decision_id": step, "run_id": run_id, "share": share, **_with(lessons.get(step))}
+            {"decision_id": step, "run_id": digest(run_id), "share": share, **_with(lessons.get(step))}
             for step, share in shares.items()
         ]
         self._append("the run", score, source, steps)
@@ -131,11 +168,29 @@ class RouterState:
         """Write what is not written and close the store."""
         if self._sharing is not None:
             self._sharing.stop()
+            if self.ledger is not None and self.ledger.waiting:
+                logger.warning(
+                    "the %s store is closed while it cannot be used: %d decisions are lost",
+                    self.store.name,
+                    self.ledger.waiting,
+                )
         self.store.close()
 
 
-def _nothing() -> None:
-    """There is no ledger."""
+def _ledger(state: StateConfig, store: StateStore) -> tuple[LedgerWriter, EventLog] | None:
+    """Return what writes decisions and events, where they are to be kept."""
+    if not state.decisions:
+        return None
+    days = state.decision_days or None
+    retention = Retention(DECISIONS, keep=state.decisions, days=days, megabytes=state.decision_mb or None)
+    return LedgerWriter(store, retention=retention), EventLog(store, days=days)
+
+
+def _write(ledger: LedgerWriter | None, events: EventLog | None) -> None:
+    if ledger is not None:
+        ledger.flush()
+    if events is not None:
+        events.flush()
 
 
 def _with(lesson: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -117,6 +117,32 @@ class Proposal:
     told."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a step ended, whether it was answered or not: the account without any answer."""
+
+    status: OutcomeStatus
+    attempts: tuple[Attempt, ...] = ()
+    """In the order in which they began."""
+    answered: Attempt | None = None
+    """The one whose answer was taken, or was being taken when the step was given up."""
+    check: Check = "none"
+    proposals: tuple[Proposal, ...] = ()
+    latency_s: float = 0.0
+    error_type: str | None = None
+    """Kind of what was raised in place of an answer; None where there is one, or the caller gave up."""
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of all attempts together."""
+        return sum_usage(self.attempts)
+
+    @property
+    def cost_usd(self) -> float | None:
+        """Cost of all attempts together; None as soon as one of them is unknown."""
+        return sum_cost_usd(self.attempts)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Outcome(Generic[R]):
     """A carried-out step: the native answer and the account of how it came about."""

@@ -91,6 +91,7 @@ _NEEDED: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "policy": (callable, "a callable that makes a selector from its PolicyConfig"),
     "backend": (callable, "a callable that makes a backend"),
     "labeller": (callable, "a callable that makes a labeller from its LabellerConfig and an Ask"),
+    "redactor": (callable, "a callable that returns a text without what is private in it"),
     "classifier": (lambda it: callable(getattr(it, "classify", None)) and hasattr(it, "name"), "a named Classifier"),
 }
 """What each kind of part must be at least, and how to say so."""

@@ -12,7 +12,7 @@ from taskrouter.catalog.card import ModelCard, WarmUp
 from taskrouter.config import LabellerConfig, ModelConfig, PolicyConfig
 from taskrouter.decision import Plan, QualityEstimate, ScorePart
 from taskrouter.errors import BudgetExceededError, ModelCallError
-from taskrouter.outcome import Attempt, Check, OutcomeStatus, ResponseView, Role
+from taskrouter.outcome import Attempt, Ending, ResponseView, Role
 from taskrouter.profile import TaskProfile
 from taskrouter.step import Message, Step, StepContext, StepView
 
@@ -207,6 +207,10 @@ BackendFactory: TypeAlias = Callable[[], Backend]
 Validator: TypeAlias = Callable[[Step, ResponseView], bool]
 """A check of one's own on whole answers: true if the answer will do. It runs in the caller's thread, so it is fast."""
 
+Redactor: TypeAlias = Callable[[str], str]
+"""Takes private things out of a text before it is captured. It runs in the caller's thread, so it is fast; one that
+raises keeps the whole content back."""
+
 AnswerReader: TypeAlias = Callable[[Step, ResponseView], str | None]
 """Reads what an answer comes to, for models whose answers are compared: equal texts mean that they agree; None: this
 reader cannot tell. It runs in the caller's thread, so it is fast."""
@@ -263,10 +267,8 @@ class StepObserver(Protocol):
         """The engine turns to an endpoint. `index` is the first attempt's."""
         ...
 
-    def step_ended(
-        self, status: OutcomeStatus, attempts: Sequence[Attempt], answered: Attempt | None, check: Check
-    ) -> None:
-        """The step is over; `answered` is the attempt whose answer was taken. Called exactly once."""
+    def step_ended(self, ending: Ending) -> None:
+        """The step is over. Called exactly once."""
         ...
 
 

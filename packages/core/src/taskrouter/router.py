@@ -6,14 +6,14 @@ import asyncio
 import hashlib
 import json
 import math
-import os
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from opentelemetry._logs import LoggerProvider
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 from pydantic import BaseModel
@@ -25,11 +25,9 @@ from taskrouter.arguments import (
     checked_rules,
     checked_validators,
     named,
-    no_step,
     said_of,
-    unknown,
 )
-from taskrouter.budget import Budget, Need, Purse, StepWallet, affordable, pressure
+from taskrouter.budget import Budget, Purse, StepWallet
 from taskrouter.catalog import Catalog
 from taskrouter.config import (
     ExecutionConfig,
@@ -41,8 +39,9 @@ from taskrouter.config import (
     ShadowConfig,
     WindowedLimits,
 )
+from taskrouter.deciding import Decider
 from taskrouter.decision import Decision
-from taskrouter.errors import ConfigurationError, NoEligibleModelError, TaskRouterError
+from taskrouter.errors import BudgetExceededError, ConfigurationError, NoEligibleModelError, TaskRouterError
 from taskrouter.events import Events
 from taskrouter.execution import (
     Engine,
@@ -56,7 +55,7 @@ from taskrouter.execution import (
     drive_async,
     streamed,
 )
-from taskrouter.execution.backends.request import answers_asked_for, length_limits
+from taskrouter.execution.backends.request import length_limits
 from taskrouter.execution.callers import synchronous
 from taskrouter.execution.dispatch import Dispatcher
 from taskrouter.execution.warming import warmed
@@ -64,28 +63,19 @@ from taskrouter.health import EndpointState, endpoints_of
 from taskrouter.keeping import RouterState
 from taskrouter.learning import LearnedPolicy
 from taskrouter.learning.files import given_policy
-from taskrouter.observability import Telemetry
+from taskrouter.ledger import Ledger, LedgerObserver, pool_entry
+from taskrouter.observability import RoutingLogs, Telemetry
 from taskrouter.outcome import Outcome, ResponseView
 from taskrouter.planning import (
-    BY_CIRCUMSTANCES,
-    TEACHABLE,
-    Planned,
     Planner,
-    Trust,
-    check_of,
-    follow,
-    make_selector,
     one_by_one,
-    trusted,
 )
-from taskrouter.planning.prefix import PrefixMemory
 from taskrouter.plugins import load_plugins, offered, registered
+from taskrouter.policies import Policies, PolicySpec
 from taskrouter.policy import Eligibility, RuleSet
 from taskrouter.pool import Models, as_served, build_pool, places_of
-from taskrouter.ports import WELL, Backend, Classifier, Conditions, Selector, StepObserver, Validator
-from taskrouter.profile import TaskProfile
+from taskrouter.ports import Backend, Classifier, StepObserver, Validator
 from taskrouter.profiling import Profiler
-from taskrouter.schemas import SchemaCheck
 from taskrouter.sharing import TellingHealth
 from taskrouter.step import Step
 from taskrouter.teaching import LearningStatus, Teaching
@@ -97,8 +87,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 C = TypeVar("C")
-PolicySpec: TypeAlias = PolicyConfig | str | Mapping[str, Any]
-"""A policy as users write it: a name, weights, or a table as in `[policy]`."""
 
 
 class Router:
@@ -116,6 +104,7 @@ class Router:
             arguments above say comes first.
         tracer_provider: where spans go; default: OpenTelemetry's global provider.
         meter_provider: where metrics go; default: OpenTelemetry's global provider.
+        logger_provider: where events with content go, if they are asked for; default: OpenTelemetry's global provider.
 
     Raises:
         ConfigurationError: something of this is wrong; the message names it.
@@ -133,6 +122,7 @@ class Router:
         config: RouterConfig | Mapping[str, Any] | None = None,
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
+        logger_provider: LoggerProvider | None = None,
     ) -> None:
         config = config if isinstance(config, RouterConfig) else RouterConfig.load(config or {})
         profiling = config.profiling
@@ -144,26 +134,21 @@ class Router:
         self._places = places_of(self._pool)
 
         self._plugins = load_plugins(plugins)
-        self._selector_factories = offered(registered(self._plugins, "taskrouter_selectors"), "policy")
         backends = offered(registered(self._plugins, "taskrouter_backends"), "backend")
         self._dispatcher = Dispatcher(self._places, backends)
         self._gate = Gate(config.gates, checked_validators(self._plugins, validators))
         self._readers = checked_readers(self._plugins)
-        self._selectors: dict[PolicyConfig, Selector] = {}
-        self._policy = config.policy if policy is None else PolicyConfig.of(policy)
-        self._rule_configs = config.rules if rules is None else checked_rules(rules)
-        self._default_selector: Selector | None = None
-        self._default_selector = self._selector(self._policy)
-        self._check_references()
+        rules = config.rules if rules is None else checked_rules(rules)
+        policies = Policies(
+            config.policy if policy is None else PolicyConfig.of(policy),
+            rules,
+            factories=offered(registered(self._plugins, "taskrouter_selectors"), "policy"),
+            models=self._models,
+        )
 
         classifiers = offered(registered(self._plugins, "taskrouter_classifiers"), "classifier")
         classifier: Classifier = named(classifiers, profiling.classifier, "profiling.classifier")
-        self._profiler = Profiler(profiling, classifier)
-        self._rules = RuleSet(self._rule_configs)
-        self._schemas = SchemaCheck()
-        self._eligibility = Eligibility(as_served(self._pool), margin=config.router.margin)
-        self._planner = Planner(self._pool, incumbent=list(self._models).index(self._incumbent))
-        self._policy_version = _version(self._pool, self._incumbent, self._policy, self._rule_configs, profiling)
+        version = _version(self._pool, self._incumbent, policies.default, rules, profiling)
         self._health = TellingHealth(
             endpoints_of(self._pool),
             config.health,
@@ -171,17 +156,31 @@ class Router:
             region=config.execution.region,
             rng=self._rng,
         )
-        self._prefixes = PrefixMemory()
-        self._caching = any(model.cached_input_usd_per_million is not None for model in self._pool)
         self._state = RouterState(config.state, config.budget, self._health, margin=config.router.margin)
+        self._state.introduce(
+            pool_entry(
+                version,
+                incumbent=self._incumbent,
+                policy=policies.default.name,
+                cards=self._pool,
+                endpoints=self._places.values(),
+            )
+        )
         self._budgets = self._state.budgets
-        self._telemetry = Telemetry(
+        self._telemetry = telemetry = Telemetry(
             config.telemetry,
             {**self._models, **self._places},
             version=__version__,
             classifier=classifier.name,
             tracer_provider=tracer_provider,
             meter_provider=meter_provider,
+            logger_provider=logger_provider,
+            redactors=offered(registered(self._plugins, "taskrouter_redactors"), "redactor"),
+        )
+        self._logs = logs = RoutingLogs({**self._models, **self._places})
+        self._health.listeners += (
+            lambda turn: telemetry.breaker(turn.endpoint_id, turn.state),
+            lambda turn: logs.breaker(turn.name, turn.state),
         )
         self._events = Events(self._plugins)
         given = given_policy(config.learning, self._models, self._incumbent)
@@ -192,6 +191,21 @@ class Router:
             self._incumbent,
             seed=config.router.seed,
             policy=None if given is None else given.policy,
+        )
+        self._decider = Decider(
+            models=self._models,
+            incumbent=self._incumbent,
+            profiler=Profiler(profiling, classifier),
+            rules=RuleSet(rules),
+            eligibility=Eligibility(as_served(self._pool), margin=config.router.margin),
+            planner=Planner(self._pool, incumbent=list(self._models).index(self._incumbent)),
+            policies=policies,
+            policy_version=version,
+            execution=config.execution,
+            budgets=self._budgets,
+            health=self._health,
+            teaching=self._teaching,
+            standing=self._standing,
         )
         self._shadow = self._shadowing(config.shadow, config.router.seed) if config.shadow.share else None
         labeller = profiling.labeller
@@ -205,6 +219,7 @@ class Router:
         plugins: Sequence[object] = (),
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
+        logger_provider: LoggerProvider | None = None,
     ) -> Self:
         """Build a router from a TOML file, or from a mapping of the same shape.
 
@@ -213,7 +228,13 @@ class Router:
         """
         config = source if isinstance(source, RouterConfig) else RouterConfig.load(source)
         with said_of(source if isinstance(source, str | Path) else None):
-            return cls(config=config, plugins=plugins, tracer_provider=tracer_provider, meter_provider=meter_provider)
+            return cls(
+                config=config,
+                plugins=plugins,
+                tracer_provider=tracer_provider,
+                meter_provider=meter_provider,
+                logger_provider=logger_provider,
+            )
 
     @property
     def models(self) -> Mapping[str, ModelConfig]:
@@ -228,7 +249,7 @@ class Router:
     @property
     def policy(self) -> PolicyConfig:
         """The policy of steps for which no rule sets another."""
-        return self._policy
+        return self._decider.policies.default
 
     @property
     def execution(self) -> ExecutionConfig:
@@ -241,16 +262,21 @@ class Router:
         return Trials(
             models=self._models,
             incumbent=self._incumbent,
-            profiler=self._profiler,
-            rules=self._rules,
-            eligibility=self._eligibility,
-            plan=lambda profile, eligible: self._planner.plan(profile, eligible, self._selector(self._policy)),
+            profiler=self._decider.profiler,
+            rules=self._decider.rules,
+            eligibility=self._decider.eligibility,
+            plan=self._decider.plan,
             prepare=self._prepare,
             calls=self._dispatcher.calls,
             readers=self._readers,
             gate=self._gate,
             book=self._teaching.book,
         )
+
+    @property
+    def ledger(self) -> Ledger:
+        """What is kept of every step: decisions, calls, labels. See `taskrouter.ledger.Ledger`; don't close it."""
+        return self._state.reading()
 
     @property
     def shadow(self) -> Shadow | None:
@@ -267,7 +293,7 @@ class Router:
 
     def backend(self, model: str) -> Backend:
         """Return what a model of the pool is called through: LiteLLM, the OpenAI SDK, a recording or a plugin's."""
-        self._known([model], "backend")
+        self._decider.policies.known([model], "backend")
         return self._dispatcher.backend(self._models[model])
 
     def route(
@@ -292,54 +318,8 @@ class Router:
             BudgetExceededError: no model that can take it fits into a budget that holds here.
             InvalidStepError: it is no `Step`, its task type is unknown, or a tool's schema is no JSON Schema.
         """
-        started_s = time.perf_counter()
-        if not isinstance(step, Step):
-            raise no_step(step)
-        if step.tools or step.response_schema is not None:
-            self._schemas.check(step)
-        declared, sensitivity = self._rules.declarations(step)
-        profile = self._profiler.profile(step, task_type=step.task_type or declared, sensitivity=sensitivity)
-        effects = self._rules.effects(step, profile)
-        demands = effects.demands if use is None else effects.demands.only(self._known(use, "use"))
-        eligible, rejected = self._eligibility.check(profile, demands, max_cost_usd=effects.max_cost_usd)
-        if not eligible:
-            raise NoEligibleModelError(rejected)
-        purses = self._budgets.in_force(step.context)
-        if purses:
-            need = self._need(step, profile)
-            eligible, unpaid = affordable(purses, need, [model.id for model in self._pool], eligible, rejected)
-            rejected += unpaid
-        config = effects.policy or self._policy if policy is None else self._checked_policy(policy)
-        conditions = self._conditions(step, config, purses)
-        several = not streamed or self._execution.buffer_streams
-        trust = self._trust(step, profile, config) if several else None
-        planned = self._planner.plan(profile, eligible, self._selector(config), conditions, config.escalation, trust)
-        identity, standing = None, self._standing
-        if self._teaching.active and config.name in TEACHABLE:
-            identity, planned = self._taught(step, profile, planned, several=several)
-        decision = Decision(
-            id=f"dec_{os.urandom(8).hex()}",
-            context=step.context,
-            plan=planned.plan,
-            profile=profile,
-            policy=config.name,
-            policy_version=self._policy_version,
-            reason=planned.choice.reason,
-            detail=planned.choice.detail,
-            incumbent=self._incumbent,
-            fallbacks=planned.fallbacks,
-            rejected=rejected + planned.rejected,
-            regions=demands.regions,
-            propensity=planned.choice.propensity,
-            duration_s=time.perf_counter() - started_s,
-            rule=effects.rule,
-            identity=identity,
-            certificate=standing.line if standing is not None and planned.choice.reason == "learned" else None,
-            alternatives=planned.choice.alternatives,
-            several=several,
-            use=None if use is None else frozenset(use),
-            board=planned.board,
-        )
+        decision = self._decider.decide(step, policy=policy, use=use, streamed=streamed)
+        self._logs.decided(decision)
         self._events.decided(decision)
         return decision
 
@@ -522,6 +502,7 @@ class Router:
             FeedbackError: the id is none of ours, the score is out of range, or the file cannot be written.
         """
         self._teaching.feedback(decision_id, score, source)
+        self._telemetry.judged((decision_id,), score, source, elsewhere=self._state.trace_of)
 
     def feedback_run(self, run_id: str, score: float, *, source: str = "user") -> None:
         """Record how well a whole run of an agent went, and credit its steps with it.
@@ -539,7 +520,8 @@ class Router:
         Raises:
             FeedbackError: no step of the run is known, the score is out of range, or the file cannot be written.
         """
-        self._teaching.feedback_run(run_id, score, source)
+        steps = self._teaching.feedback_run(run_id, score, source)
+        self._telemetry.judged(steps, score, source, elsewhere=self._state.trace_of)
 
     @property
     def learning(self) -> LearningStatus:
@@ -584,6 +566,7 @@ class Router:
         if self._labelling is not None:
             self._labelling.close()
         self._dispatcher.close()
+        self._telemetry.close()
         self._state.close()
 
     async def aclose(self) -> None:
@@ -594,6 +577,7 @@ class Router:
             await asyncio.to_thread(self._labelling.close)
         await self._dispatcher.aclose()
         self._dispatcher.close()
+        await asyncio.to_thread(self._telemetry.close)
         await asyncio.to_thread(self._state.close)
 
     def __enter__(self) -> Self:
@@ -609,7 +593,7 @@ class Router:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"Router(models={list(self._models)}, incumbent={self._incumbent!r}, policy={self._policy.name!r})"
+        return f"Router(models={list(self._models)}, incumbent={self._incumbent!r}, policy={self.policy.name!r})"
 
     # --- parts --------------------------------------------------------------------------------------------------
 
@@ -665,23 +649,25 @@ class Router:
             purses: what is charged in place of the budgets that hold for the step.
         """
         if decision is None:
-            decision = self.route(step, streamed=streamed)
+            try:
+                decision = self.route(step, streamed=streamed)
+            except (NoEligibleModelError, BudgetExceededError) as error:
+                self._telemetry.refused(step, error)
+                self._logs.refused(step, error)
+                self._state.refused(step, error)
+                raise
         else:
-            self._check_decision(step, decision)
+            self._decider.check(step, decision)
             if streamed and not self._execution.buffer_streams:
                 decision = one_by_one(decision)
         self._state.begin()
         self._teaching.begin()
-        observer: StepObserver = SilentObserver()
-        if self._telemetry.listening:
-            self._telemetry.decided(decision)
-            observer = self._telemetry.step_trace(step, decision, streamed=streamed)
         engine = Engine(
             step=step,
             decision=decision,
             cards=self._models,
             settings=self._execution,
-            observer=self._events.observing(decision, observer),
+            observer=self._observer(step, decision, streamed=streamed),
             rng=self._rng,
             started_s=time.monotonic(),
             expects_finish=True if own else finishes,
@@ -695,52 +681,20 @@ class Router:
             self._labelling.consider(step, decision)
         return decision, engine
 
+    def _observer(self, step: Step, decision: Decision, *, streamed: bool) -> StepObserver:
+        """Return what watches a step: spans and metrics, the ledger, plugins, each of them where there is one."""
+        listening, ledger = self._telemetry.listening, self._state.ledger
+        trace = self._telemetry.step_trace(step, decision, streamed=streamed) if listening else None
+        observer: StepObserver = SilentObserver() if trace is None else trace
+        if ledger is not None:
+            observer = LedgerObserver(ledger, step, decision, observer, trace)
+        return self._events.observing(decision, self._logs.observing(decision, observer, trace))
+
     def _wallet(self, step: Step, decision: Decision, purses: Sequence[Purse] | None = None) -> StepWallet | None:
         purses = self._budgets.in_force(step.context) if purses is None else purses
         if not purses:
             return None
-        return StepWallet(purses, self._need(step, decision.profile), wait_s=self._budgets.config.wait_s)
-
-    def _need(self, step: Step, profile: TaskProfile) -> Callable[[str], Need]:
-        """Return what tells the most that a call of a model may use, as far as its request says."""
-        limits = length_limits(step, self._models)
-        return self._budgets.need(profile, self._models, limits, answers=answers_asked_for(step))
-
-    def _conditions(self, step: Step, policy: PolicyConfig, purses: Sequence[Purse]) -> Conditions:
-        """Return what holds at the moment beside the cards; mostly nothing."""
-        now_s = time.monotonic()
-        sidelined = self._health.sidelined(now_s)
-        cached = self._prefixes.expected(step, self._models, now_s) if self._caching else {}
-        money, hurry = pressure(purses) if purses else (0.0, 0.0)
-        timed = hurry > 0.0 or (policy.weights is not None and policy.weights.latency > 0.0)
-        if not (sidelined or cached or money or timed):
-            return WELL
-        return Conditions(
-            sidelined=sidelined,
-            latency_s=self._health.latencies_s() if timed else {},
-            cached_tokens=cached,
-            cost_weight=money,
-            latency_weight=hurry,
-        )
-
-    def _trust(self, step: Step, profile: TaskProfile, policy: PolicyConfig) -> Trust | None:
-        """Return what the policy may compare two answers by, and what it may lose by that."""
-        if not policy.agreement:
-            return None
-        check = check_of(step, profile)
-        return None if check is None else trusted(policy).get(check)
-
-    def _taught(
-        self, step: Step, profile: TaskProfile, planned: Planned, *, several: bool
-    ) -> tuple[str | None, Planned]:
-        """Let what was learned for the step's identity take the place of what was planned without labels."""
-        if planned.choice.reason in BY_CIRCUMSTANCES:
-            return None, planned
-        identity, advice = self._teaching.advise(step, profile, planned, several=several)
-        if advice is None or (advice.plan == planned.plan and not advice.alternatives and self._standing is None):
-            return identity, planned  # nothing was learned that changes anything
-        plan, propensity, loss, detail, others = advice
-        return identity, follow(planned, plan, propensity=propensity, loss=loss, detail=detail, alternatives=others)
+        return StepWallet(purses, self._decider.need(step, decision.profile), wait_s=self._budgets.config.wait_s)
 
     def _shadowing(self, config: ShadowConfig, seed: int | None) -> Shadow:
         from taskrouter.shadow import Shadow  # noqa: PLC0415 - graders are many, and few routers have shadows
@@ -769,7 +723,7 @@ class Router:
             config,
             make_labeller(named(offers, config.name, "profiling.labeller"), config, ask),
             ask,
-            self._profiler.memory,
+            self._decider.profiler.memory,
             floor=max(floor, config.confidence_floor),
             kept=KeptLabels(self._state.store, config.name) if self._state.store.shared else None,
         )
@@ -778,10 +732,7 @@ class Router:
         return lambda outcome: self._complete(step, outcome, own=own)
 
     def _complete(self, step: Step, outcome: Outcome[Any], *, own: bool = False, caller: Caller | None = None) -> None:
-        if self._caching:
-            for attempt in outcome.attempts:
-                if attempt.status == "ok":
-                    self._prefixes.note(step, attempt.model, attempt.usage, time.monotonic())
+        self._decider.answered(step, outcome.attempts)
         self._teaching.note(step, outcome)
         standing = self._standing
         if standing is not None and outcome.decision.identity is not None:
@@ -789,61 +740,6 @@ class Router:
         self._events.completed(outcome)
         if self._shadow is not None and (own or caller is not None):
             self._shadow.consider(step, outcome, caller)
-
-    def _check_decision(self, step: Step, decision: Decision) -> None:
-        """Make sure of a decision that was made before: it may be another router's, or have been changed since.
-
-        What a step may not be sent to, it may not be sent to as a fallback either.
-        """
-        if not isinstance(step, Step):
-            raise no_step(step)
-        if not isinstance(decision, Decision):
-            raise ConfigurationError(f"decision is a {type(decision).__name__}; pass what `route` returned")
-        for model in (*decision.plan.models, *decision.fallbacks):
-            if model not in self._models:
-                raise ConfigurationError(
-                    f"decision: {unknown('model', model, self._models, 'the pool has')}; pass a decision of this router"
-                )
-        effects = self._rules.effects(step, decision.profile)
-        _, rejected = self._eligibility.check(decision.profile, effects.demands, max_cost_usd=effects.max_cost_usd)
-        if rejected and (barred := [r for r in rejected if r.model in (*decision.plan.models, *decision.fallbacks)]):
-            raise NoEligibleModelError(barred)
-
-    def _selector(self, config: PolicyConfig, where: str = "policy") -> Selector:
-        if config is self._policy and self._default_selector is not None:
-            return self._default_selector  # hashing a configuration takes longer than choosing a model
-        selector = self._selectors.get(config)
-        if selector is None:
-            factory = named(self._selector_factories, config.name, where)
-            selector = self._selectors[config] = make_selector(factory, config)
-        return selector
-
-    def _checked_policy(self, policy: PolicySpec) -> PolicyConfig:
-        config = PolicyConfig.of(policy)
-        self._known(config.escalation, "policy.escalation")
-        return config
-
-    def _known(self, ids: Iterable[str], where: str) -> frozenset[str]:
-        """Return the ids as a set, or say which of them is not in the pool."""
-        if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
-            raise ConfigurationError(f"{where} must be a list of model ids, not {ids!r:.80}")
-        wanted = tuple(ids)
-        for name in wanted:
-            if not isinstance(name, str) or name not in self._models:
-                raise ConfigurationError(f"{where}: {unknown('model', name, self._models, 'the pool has')}")
-        return frozenset(wanted)
-
-    def _check_references(self) -> None:
-        """Find wrong names now, when the router is built, and not when a rule first matches."""
-        for position, rule in enumerate(self._rule_configs):
-            where = f"rules[{position}] ({rule.name!r})"
-            if rule.use is not None:
-                self._known(rule.use, f"{where}.use")
-            self._known(sorted(rule.avoid), f"{where}.avoid")
-            if rule.policy is not None:
-                self._selector(rule.policy, f"{where}.policy")
-                self._known(rule.policy.escalation, f"{where}.policy.escalation")
-        self._known(self._policy.escalation, "policy.escalation")
 
 
 def _version(*parts: object) -> str:

@@ -18,8 +18,8 @@ from functools import partial
 from typing import Any
 
 from taskrouter.budget import BudgetBook
-from taskrouter.errors import ConfigurationError, ModelCallError, StoreUnavailable
-from taskrouter.health import Health, Notice
+from taskrouter.errors import ConfigurationError, ModelCallError, StoreUnavailable, raised_at
+from taskrouter.health import Health, Notice, Turn
 from taskrouter.state import forks
 from taskrouter.state.store import Entry, StateStore
 
@@ -115,12 +115,11 @@ class Sharing:
                 self._failing = False
             except StoreUnavailable as error:
                 logger.debug("the store could not be reached: %s", error)
-            except Exception as error:  # the thread must live: without it budgets and breakers would silently part
+            except Exception as error:  # noqa: BLE001 - the thread must live: without it budgets and breakers would silently part
                 level = logging.DEBUG if self._failing else logging.WARNING
                 self._failing = True
-                known = isinstance(error, ConfigurationError)
-                why: object = error if known else type(error).__name__
-                logger.log(level, "the %s store cannot be used: %s", self._store.name, why, exc_info=not known)
+                why: object = error if isinstance(error, ConfigurationError) else raised_at(error)
+                logger.log(level, "the %s store cannot be used: %s", self._store.name, why)
 
     def stop(self, *, close: bool = False) -> None:
         """Write what is left and end the thread; `close` the store too."""
@@ -151,6 +150,8 @@ class TellingHealth(Health):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.listeners: list[Callable[[Turn], None]] = []
+        """Told of every breaker that a call of this process has turned; not of what other processes have told us."""
         forks.watch(self)
 
     def before_fork(self) -> None:
@@ -165,13 +166,33 @@ class TellingHealth(Health):
         """Go on with a copy."""
         self._lock.release()
 
+    def succeeded(
+        self, endpoint_id: str, now_s: float, *, latency_s: float, first_token_s: float | None = None
+    ) -> None:
+        """A call was answered."""
+        super().succeeded(endpoint_id, now_s, latency_s=latency_s, first_token_s=first_token_s)
+        if self.turns:
+            self._told()
+
     def failed(
         self, endpoint_id: str, error: ModelCallError, now_s: float, *, latency_s: float, probe: bool = True
     ) -> None:
         """A call failed."""
         super().failed(endpoint_id, error, now_s, latency_s=latency_s, probe=probe)
+        if self.turns:
+            self._told()
         if self.tell is not None:
             self.tell()
+
+    def _told(self) -> None:
+        """Pass on what has turned, outside of the lock: a listener may take its time."""
+        while self.turns:
+            try:
+                turn = self.turns.popleft()
+            except IndexError:  # another thread was quicker
+                return
+            for listener in self.listeners:
+                listener(turn)
 
 
 def waking(sharing: Sharing) -> Callable[[], None]:

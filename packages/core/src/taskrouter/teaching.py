@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from taskrouter.arms import arms_of
 from taskrouter.config import LearningConfig
 from taskrouter.decision import Plan, PlanKind
-from taskrouter.errors import StoreUnavailable
+from taskrouter.errors import StoreUnavailable, raised_at
 from taskrouter.keeping import RouterState
 from taskrouter.learning import (
     Advice,
@@ -148,22 +148,18 @@ class Teaching:
         """Remember an answered step, and learn what it teaches by itself."""
         try:
             self._note(step, outcome)
-        except Exception:  # learning may fail; an answer that was paid for is not lost by it
-            logger.warning("nothing was learned from %s", outcome.decision_id, exc_info=True)
+        except Exception as error:  # noqa: BLE001 - learning may fail; an answer that was paid for is not lost by it
+            logger.warning("nothing was learned from %s: %s", outcome.decision_id, raised_at(error))
 
     def _note(self, step: Step, outcome: Outcome[Any]) -> None:
         self.credit.note(outcome)
-        ledger = self._state.ledger
-        if ledger is None and not self._config.enabled:
+        if not self._config.enabled:
             return
         identity = identify(step, outcome.decision.profile)
-        if self._config.enabled:
-            self.learner.note(outcome, identity)
-            if self.online is not None and outcome.decision.identity is not None:
-                plan, cost_usd = outcome.decision.plan, outcome.cost_usd
-                self.online.charge(identity, plan, cost_usd=cost_usd, latency_s=outcome.latency_s)
-        if ledger is not None:
-            ledger.note(step, outcome, identity)
+        self.learner.note(outcome, identity)
+        if self.online is not None and outcome.decision.identity is not None:
+            plan, cost_usd = outcome.decision.plan, outcome.cost_usd
+            self.online.charge(identity, plan, cost_usd=cost_usd, latency_s=outcome.latency_s)
 
     def feedback(self, decision_id: str, score: float, source: str) -> None:
         """Keep a label and learn from it; see `Router.feedback`."""
@@ -171,8 +167,8 @@ class Teaching:
         lesson = self._label(decision_id, score, source) if self._config.enabled else None
         self._state.feedback(decision_id, score, source, lesson=None if lesson is None else document(lesson))
 
-    def feedback_run(self, run_id: str, score: float, source: str) -> None:
-        """Keep a run's label and learn from it; see `Router.feedback_run`."""
+    def feedback_run(self, run_id: str, score: float, source: str) -> tuple[str, ...]:
+        """Keep a run's label and learn from it; see `Router.feedback_run`. Return the ids of its decisions."""
         shares = self.credit.shares(run_id) if isinstance(run_id, str) else {}
         self._state.check_run(run_id, shares, score, source)
         lessons: dict[str, Mapping[str, Any]] = {}
@@ -182,6 +178,7 @@ class Teaching:
                     self._observe(lesson)
                     lessons[decision_id] = document(lesson)
         self._state.feedback_run(run_id, shares, score, source, lessons=lessons)
+        return tuple(shares)
 
     def learn(self) -> LearnedPolicy | None:
         """Take in what other processes were taught, and learn from all of it now."""
@@ -275,8 +272,8 @@ class Teaching:
             self.catch_up()
         except StoreUnavailable as error:
             logger.debug("labels could not be read: %s", error)
-        except Exception:  # learning may fail; the user's calls do not
-            logger.warning("labels could not be read", exc_info=True)
+        except Exception as error:  # noqa: BLE001 - learning may fail; the user's calls do not
+            logger.warning("labels could not be read: %s", raised_at(error))
 
 
 def _explored(online: OnlineLearner, identity: Identity, arms: list[Arm]) -> Advice | None:

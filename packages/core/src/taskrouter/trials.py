@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from taskrouter.budget import Purse
 from taskrouter.config import ModelConfig
-from taskrouter.decision import Decision, Plan
+from taskrouter.decision import TRIAL, Decision, Plan
 from taskrouter.errors import NoEligibleModelError
 from taskrouter.execution import Engine, Gate, drive, drive_async
 from taskrouter.execution.answers import canonical
@@ -39,6 +39,8 @@ class Bounds(NamedTuple):
 
     demands: Demands = Demands()
     max_cost_usd: float | None = None
+    of: str | None = None
+    """Id of the decision that was made for the step."""
 
 
 class Prepare(Protocol):
@@ -110,16 +112,19 @@ class Trials:
         """Return the identity that outcomes of the step are learned for."""
         return identify(step, self._known(step)[0])
 
-    def bounds(self, step: Step, *, use: frozenset[str] | None = None) -> Bounds:
+    def bounds(self, step: Step, *, decision: Decision | None = None) -> Bounds:
         """Return what holds for wherever the step's content is sent.
 
         Args:
             step: the step.
-            use: the models that its caller allowed.
+            decision: what was decided for it; of it the models that its caller allowed, and its id.
         """
         _, effects = self._known(step)
         demands = replace(effects.demands, requirements=Requirements())
-        return Bounds(demands if use is None else demands.only(use), effects.max_cost_usd)
+        if decision is None:
+            return Bounds(demands, effects.max_cost_usd)
+        allowed = demands if decision.use is None else demands.only(decision.use)
+        return Bounds(allowed, effects.max_cost_usd, decision.id)
 
     def decide(self, step: Step, plan: Plan, *, reason: str, within: Bounds | None = None) -> Decision:
         """Return a decision for exactly that plan, without fallbacks.
@@ -147,7 +152,7 @@ class Trials:
             context=step.context,
             plan=plan,
             profile=profile,
-            policy="trial",
+            policy=TRIAL,
             policy_version="",
             reason=reason,
             detail="tried out beside what was decided",
@@ -158,6 +163,7 @@ class Trials:
             propensity=1.0,
             duration_s=time.perf_counter() - started_s,
             rule=effects.rule,
+            of=None if within is None else within.of,
             board=planned.board,
         )
 

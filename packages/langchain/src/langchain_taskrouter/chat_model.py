@@ -46,7 +46,7 @@ from taskrouter.adapters import (
 )
 from taskrouter.adapters.construction import ConfigSpec
 from taskrouter.config import PolicyConfig
-from taskrouter.router import PolicySpec
+from taskrouter.policies import PolicySpec
 
 _FINISHING = frozenset({"openai", "anthropic"})
 """Vendors whose streams always say why they ended: one that does not was cut off."""

@@ -30,7 +30,7 @@ from langchain_taskrouter._tracing import beneath
 from langchain_taskrouter.chat_model import RoutedChatModel
 from taskrouter import ConfigurationError, Outcome, ResponseView, Router, RouterConfig
 from taskrouter.adapters import KEY, Candidates, one_by_one
-from taskrouter.router import PolicySpec
+from taskrouter.policies import PolicySpec
 
 DECISIONS = "taskrouter_decisions"
 """The key of the agent's state that keeps the decisions."""

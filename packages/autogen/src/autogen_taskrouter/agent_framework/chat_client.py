@@ -40,7 +40,7 @@ from taskrouter.adapters import (
     narrowed,
 )
 from taskrouter.adapters.construction import ConfigSpec
-from taskrouter.router import PolicySpec
+from taskrouter.policies import PolicySpec
 
 _LAYERS = (
     *("middleware", "function_invocation_configuration", "additional_properties"),

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from taskrouter.adapters.identity import Identity
 from taskrouter.decision import Decision
 from taskrouter.errors import ConfigurationError
-from taskrouter.router import PolicySpec, Router
+from taskrouter.policies import PolicySpec
+from taskrouter.router import Router
 from taskrouter.step import Step
 
 

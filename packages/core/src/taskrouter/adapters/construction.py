@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, NamedTuple, TypeAlias
+from typing import Any, Final, Generic, NamedTuple, TypeAlias
 
 from taskrouter.adapters.candidates import C, Candidates, Identified, cards
 from taskrouter.config import ExecutionConfig, PolicyConfig, RouterConfig, validated
 from taskrouter.errors import ConfigurationError
-from taskrouter.router import PolicySpec, Router
+from taskrouter.policies import PolicySpec
+from taskrouter.router import Router
 
 ConfigSpec: TypeAlias = RouterConfig | Mapping[str, Any]
+
+_OF_THE_ROUTER: Final = frozenset(inspect.signature(Router).parameters)
+"""What a router takes; some of it a routed model does not."""
 
 
 class Arguments(NamedTuple):
@@ -87,6 +92,8 @@ def check_arguments(owner: str, given: Iterable[str], known: Iterable[str]) -> N
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else "; give it to the candidates, or in `config`"
+            if name in _OF_THE_ROUTER:
+                hint = f"; give it to a router, and that to {owner}: router=Router(..., {name}=...)"
             raise ConfigurationError(f"{owner} has no argument {name!r}{hint}")
 
 

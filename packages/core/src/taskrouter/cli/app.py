@@ -9,7 +9,22 @@ from typing import NoReturn
 import typer
 
 from taskrouter import __version__
-from taskrouter.cli import calibrate, check, demo, evaluate, import_, models, replay, route, simulate, tune
+from taskrouter.cli import (
+    calibrate,
+    check,
+    demo,
+    evaluate,
+    explain,
+    import_,
+    models,
+    replay,
+    report,
+    route,
+    simulate,
+    top,
+    tune,
+    view,
+)
 from taskrouter.cli.output import err
 from taskrouter.errors import ConfigurationError, FeedbackError, InvalidStepError, TaskRouterError
 from taskrouter.plugins import load_plugins, registered
@@ -27,7 +42,22 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_root)
-    for command in (demo, route, models, check, calibrate, evaluate, tune, replay, import_, simulate):
+    for command in (
+        demo,
+        route,
+        models,
+        check,
+        calibrate,
+        evaluate,
+        tune,
+        replay,
+        import_,
+        simulate,
+        report,
+        explain,
+        top,
+        view,
+    ):
         command.register(app)
     registered(load_plugins(), "taskrouter_commands", app=app)
     return app

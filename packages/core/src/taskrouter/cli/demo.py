@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.resources import files
 from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -55,25 +59,29 @@ def demo(
     chosen = _agent(agent)
     documents = _documents(docs)
     recorder = _Recorder.install()
-    with _stage(live, chosen, documents, recorder.provider) as scene:
+    ledger = _new_ledger(folder)
+    with _stage(live, chosen, documents, recorder.provider) as stage:
+        scene = replace(stage, ledger=ledger)
         if not json:
             err.print(f"[bold]TaskRouter demo[/]  {chosen.summary}")
             err.print(f"Task: {TASK}\n", markup=False, highlight=False)
-        with recorder.provider.get_tracer("taskrouter.demo").start_as_current_span("demo run"):
+        tracer = recorder.provider.get_tracer("taskrouter.demo")
+        with tracer.start_as_current_span("demo run", attributes={"openinference.span.kind": "AGENT"}):
             main = scene.run("router", "router", seen=lambda outcome: None if json else _progress(outcome))
         spans = recorder.finished()
         if main.error:
             raise ExecutionError(f"the demo's agent did not finish: {main.error}")
-        others = [] if live else _alternatives(scene, quiet=json)
+        others = [] if live else _alternatives(stage, quiet=json)
     trace, report = _write(folder, spans, page(main, others, simulated=live is None))
     if json:
         runs = {"run": main.to_dict(), "alternatives": [run.to_dict() for run in others]}
-        emit_json({**runs, "trace": str(trace), "report": str(report), "simulated": live is None})
+        files = {"trace": str(trace), "report": str(report), "ledger": str(ledger)}
+        emit_json({**runs, **files, "simulated": live is None})
         return
     _show(main, others)
     if live is None:
         err.print("Simulated models, ten times faster than stated; prices and quality are invented.", style="dim")
-    err.print(f"trace   {trace}\nreport  {report}", markup=False, highlight=False, soft_wrap=True)
+    err.print(_further(trace, report, ledger), markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -99,7 +107,7 @@ def _agent(name: str | None) -> Demo:
 
 
 def _documents(given: Path | None) -> Path:
-    folder = given or Path(__file__).parents[5] / "docs"
+    folder = given or Path(str(files("taskrouter.cli") / "demo_docs"))
     if not any(folder.glob("*.md")):
         raise ConfigurationError(f"--docs: no Markdown files in {folder}; name a folder that has some")
     return folder
@@ -110,14 +118,26 @@ def _alternatives(scene: Scene, *, quiet: bool) -> list[Run]:
         *((model.id, "single model", [model.id]) for model in scene.config.models),
         *((policy, "policy", None) for policy in POLICIES),
     ]
-    untraced = Scene(config=scene.config, demo=scene.demo, docs=scene.docs, base_url=scene.base_url)
+    untraced = replace(scene, tracer_provider=None)
     runs = []
-    with err.status("") as status:
+    with err.status("") as status, _without_warnings():
         for name, kind, only in plans:
             if not quiet:
                 status.update(f"the same task again with the {kind} {name!r}")
             runs.append(untraced.run(name, kind, only=only))
     return runs
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep the log still: the model that is down fails alone too, as the table says."""
+    logger = logging.getLogger("taskrouter.routing")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _progress(outcome: Outcome[Any]) -> None:
@@ -169,20 +189,49 @@ def _show(main: Run, others: Sequence[Run]) -> None:
     out.print(totals)
 
 
+def _further(trace: Path, report: Path, ledger: Path) -> str:
+    """Say what was written, and what to ask it. Commands are spelled so that they can be copied into the shell."""
+    started = sys.argv[0] if Path(sys.argv[0]).stem == "taskrouter" else f"{sys.executable} -m taskrouter"
+    command = "taskrouter" if which("taskrouter") else started
+    kept = f"--state sqlite:///{ledger}"
+    asked = (
+        ("What it cost and saved", f"report {kept}"),
+        ("Why the last step went where it went", f"explain last {kept}"),
+        ("The trace in a viewer", f"view {trace}"),
+    )
+    questions = "\n".join(f"{question}:\n  {command} {words}" for question, words in asked)
+    return f"trace   {trace}\nreport  {report}\nledger  {ledger}\n{questions}"
+
+
 def _relative(run: Run, reference: float | None) -> str:
     if run.error or not reference or run.cost_usd is None:
         return "-"
     return f"{(run.cost_usd / reference - 1) * 100:+.0f} %"
 
 
-def _write(folder: Path, spans: Sequence[ReadableSpan], html: str) -> tuple[Path, Path]:
+def _new_ledger(folder: Path) -> Path:
+    """Return where the run is recorded, without what an earlier one has left."""
+    ledger = folder / "ledger.db"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for file in (ledger, *folder.glob("ledger.db-*")):
+            file.unlink(missing_ok=True)
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+    return ledger
+
+
+def _not_writable(folder: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(f"--out: {folder}: cannot be written: {error.strerror}")
+
+
+def _write(folder: Path, spans: Sequence[ReadableSpan], html: str) -> tuple[Path, Path]:
+    try:
         trace, report = folder / "trace.json", folder / "report.html"
         write_otlp_json(spans, trace)
         report.write_text(html, encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError(f"--out: {folder}: cannot be written: {error.strerror}") from error
+        raise _not_writable(folder, error) from error
     return trace, report
 
 

@@ -7,21 +7,7 @@ from html import escape
 
 from taskrouter.cli.demo_scene import TASK, Run, step_row
 from taskrouter.cli.output import usd
-
-_STYLE = """
-:root{color-scheme:light dark;--line:#8884;--soft:#8882;--bar:#2f7d6d}
-body{font:16px/1.55 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.15rem;margin-top:2rem}
-p.note{opacity:.75;margin-top:0}
-.scroll{overflow-x:auto}
-table{border-collapse:collapse;width:100%;font-size:.92rem}
-th,td{padding:.4rem .6rem;border-bottom:1px solid var(--line);text-align:left;white-space:nowrap}
-th{font-weight:600}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
-tr.chosen{background:var(--soft);font-weight:600}
-.bar{display:inline-block;height:.7rem;background:var(--bar);border-radius:2px;vertical-align:middle}
-pre{white-space:pre-wrap;background:var(--soft);padding:1rem;border-radius:6px;font-size:.88rem}
-details{margin:.4rem 0}summary{cursor:pointer}
-"""
+from taskrouter.reporting.page import STYLE
 
 
 def page(main: Run, others: Sequence[Run], *, simulated: bool) -> str:
@@ -34,7 +20,7 @@ def page(main: Run, others: Sequence[Run], *, simulated: bool) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>TaskRouter demo</title><style>{_STYLE}</style></head><body>"
+        f"<title>TaskRouter demo</title><style>{STYLE}</style></head><body>"
         f"<h1>TaskRouter demo</h1><p class=note>{note}</p><p><b>Task.</b> {escape(TASK)}</p>"
         f"<h2>Every step</h2><div class=scroll>{_steps(main)}</div>"
         f"<h2>The run against the alternatives</h2><div class=scroll>{_totals(main, others)}</div>"

@@ -84,6 +84,8 @@ class Scene:
     docs: Path
     base_url: str = ""
     tracer_provider: TracerProvider | None = None
+    ledger: Path | None = None
+    """File that the steps are recorded in; None: they are not."""
 
     def run(
         self,
@@ -101,6 +103,8 @@ class Scene:
         if only is not None:
             changes["models"] = tuple(model for model in config.models if model.id in only)
             changes["router"] = config.router.model_copy(update={"incumbent": only[0]})
+        if self.ledger is not None:
+            changes["state"] = config.state.model_copy(update={"url": f"sqlite:///{self.ledger.absolute()}"})
         watcher = _Watcher(seen)
         router = Router.from_config(
             config.model_copy(update=changes), plugins=[watcher], tracer_provider=self.tracer_provider

@@ -62,7 +62,7 @@ def _replay(
 
 def _check(settings: RouterConfig, origin: str) -> None:
     """Find what is wrong with the configuration as the router would, without touching its store."""
-    alone = {"state": StateConfig(decisions=0), "learning": LearningConfig(enabled=False)}
+    alone = {"state": StateConfig(url="memory:", decisions=0), "learning": LearningConfig(enabled=False)}
     build_router(settings.model_copy(update=alone), origin).close()
 
 

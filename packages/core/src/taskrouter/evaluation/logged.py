@@ -8,7 +8,6 @@ cannot be used is skipped and counted by reason; only a line that is no JSON is 
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from taskrouter.evaluation.recordings import lines
 from taskrouter.keeping import FEEDBACK, PAGE
 from taskrouter.learning.evidence import WEIGHTS
 from taskrouter.ledger import DECISIONS, VERSION, Record
-from taskrouter.state.opening import open_store
+from taskrouter.state.opening import existing, open_store
 from taskrouter.state.redis_address import SCHEMES
 from taskrouter.state.store import StateStore
 
@@ -36,6 +35,7 @@ IN_WORDS: Final[Mapping[str, str]] = {
     "repeated": "records of a decision that is there already",
     "label_out_of_range": "labels whose score is no number from 0 to 1",
     "label_unreadable": "labels that are damaged",
+    "not_answered": "steps that no model answered, or that were only made to compare plans",
     "label_of_unknown_decision": "labels of decisions that are not in the ledger",
     "label_without_weight": "labels that count nothing",
 }
@@ -87,7 +87,7 @@ def read_log(source: str, *, namespace: str = "default") -> Log:
     """
     gathering = _Gathering()
     if _is_store(source):
-        store = open_store(_existing(source), namespace=namespace)
+        store = open_store(existing(source), namespace=namespace, read_only=True)
         try:
             gathering.records(text for text in _texts(store, DECISIONS))
             gathering.labels(text for text in _texts(store, FEEDBACK))
@@ -166,6 +166,9 @@ class _Gathering:
             line = _Line.model_validate_json(text)
         except ValidationError:
             return False
+        if not line.answered:
+            self._skipped["not_answered"] += 1
+            return True
         self._skipped["repeated"] += line.id in self._records
         self._records[line.id] = text
         for label in line.labels if isinstance(line.labels, list) else [line.labels]:
@@ -224,19 +227,6 @@ def _texts(store: StateStore, log: str) -> Iterator[str]:
 
 def _is_store(source: str) -> bool:
     return source.partition(":")[0] in {"sqlite", "memory", "env", *SCHEMES} and ":" in source
-
-
-def _existing(source: str) -> str:
-    """Return the address, if reading it does not make a new store."""
-    address = os.environ.get(source[4:], "") if source.startswith("env:") else source
-    if address.startswith("memory:"):
-        raise ConfigurationError(
-            "memory: is the state of a process that ends with it; replay a ledger that was kept, such as sqlite:///file"
-        )
-    path = address.removeprefix("sqlite:///")
-    if path != address and path and not Path(path).expanduser().is_file():
-        raise ConfigurationError(f"there is no state file {path}")
-    return source
 
 
 def _shown(source: str) -> str:

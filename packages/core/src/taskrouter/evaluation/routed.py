@@ -58,7 +58,8 @@ def routers(train: Recording, incumbent: str) -> dict[str, Router]:
     cards = [card_of(model, train) for model in train.models]
     agreement = has_answers(train)
     policies = {name: {"name": name, "agreement": agreement} for name in NAMES}
-    return {name: Router(models=cards, incumbent=incumbent, policy=policy) for name, policy in policies.items()}
+    alone = {"state": {"url": "memory:"}}  # whatever the environment says: what is measured here is no traffic
+    return {name: Router(cards, incumbent, policy, config=alone) for name, policy in policies.items()}
 
 
 def card_of(model: str, train: Recording) -> ModelCard:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from traceback import extract_tb
 from typing import Any
 
+from taskrouter.errors import raised_at
 from taskrouter.execution.answer_texts import final_answer
 from taskrouter.execution.answer_values import normal
 from taskrouter.outcome import ResponseView, ToolCall
@@ -56,8 +56,7 @@ def _read(name: str, reader: AnswerReader, step: Step, view: ResponseView) -> st
         said: object = reader(step, view)
     except Exception as error:  # noqa: BLE001 - it is the user's, and may raise anything
         # Neither the error's text nor its traceback: a reader may quote the answer in them.
-        place = extract_tb(error.__traceback__)[-1]
-        logger.warning("the reader %r raised %s at %s:%s", name, type(error).__name__, place.filename, place.lineno)
+        logger.warning("the reader %r raised %s", name, raised_at(error))
         return None
     if said is None or isinstance(said, str):
         return said

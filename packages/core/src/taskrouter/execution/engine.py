@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from taskrouter.catalog.card import ModelCard
 from taskrouter.config import ExecutionConfig
 from taskrouter.decision import Decision
-from taskrouter.errors import ConfigurationError, ModelCallError, StreamBroken
+from taskrouter.errors import ConfigurationError, ModelCallError, StreamBroken, error_kind
 from taskrouter.execution.access import OpenAccess
 from taskrouter.execution.account import OpenAttempt, Visit
 from taskrouter.execution.commands import Abandoned, Answered, Asked, Command, Event, Wait
@@ -25,7 +25,7 @@ from taskrouter.execution.plans import Several, several
 from taskrouter.execution.reactions import Reaction, backoff_s, reaction
 from taskrouter.execution.reading import stream
 from taskrouter.execution.whole import whole
-from taskrouter.outcome import Outcome, OutcomeStatus
+from taskrouter.outcome import Ending, Outcome, OutcomeStatus, Proposal
 from taskrouter.ports import Access, Admission, AnswerReader, Endpoint, Refusal, StepObserver, Wallet
 from taskrouter.step import Step
 
@@ -85,6 +85,7 @@ class Engine:
             readers=readers or {},
         )
         self._rng = rng
+        self._proposals: tuple[Proposal, ...] = ()
 
     def begin(self, at_s: float) -> None:
         """Start the clock anew: between a stream's making and its first reading any time may pass."""
@@ -116,6 +117,7 @@ class Engine:
         account, turns = course.account, course.turns
         plan: Several | None = None
         status: OutcomeStatus = "exhausted"
+        error_type: str | None = None
         try:
             plan = several(course, streamed=streamed)
             if plan is not None and (agreed := (yield from plan.begin())):
@@ -138,13 +140,15 @@ class Engine:
             if plan is not None and not isinstance(failure, StreamBroken) and (held := (yield from plan.last_resort())):
                 status = "fallback"
                 return self._outcome(held, status, plan)
-            raise failure or course.exhausted()
+            raise failure or course.exhausted()  # noqa: TRY301 - what is raised is also told to the observer
         except (Abandoned, GeneratorExit, KeyboardInterrupt):
             status = "cancelled"
             raise
+        except Exception as error:
+            error_type = error_kind(error)
+            raise
         finally:
-            answered = account.answered
-            account.observer.step_ended(status, account.in_order(), answered, "none" if plan is None else plan.check())
+            account.observer.step_ended(self._ending(status, plan, error_type))
 
     def _visit(
         self, admission: Admission, ask: Callable[[Course, OpenAttempt], Asked]
@@ -189,10 +193,23 @@ class Engine:
         pause_s = backoff_s(error, retry, settings, self._rng)
         return pause_s if course.limits.leaves(pause_s) else None
 
+    def _ending(self, status: OutcomeStatus, plan: Several | None, error_type: str | None) -> Ending:
+        course = self._course
+        return Ending(
+            status=status,
+            attempts=course.account.in_order(),
+            answered=course.account.answered,
+            check="none" if plan is None else plan.check(),
+            proposals=self._proposals,
+            latency_s=course.limits.elapsed_s(),
+            error_type=error_type,
+        )
+
     def _outcome(self, answered: Answered, status: OutcomeStatus, plan: Several | None) -> Outcome[Any]:
         course = self._course
         account, attempts = course.account, course.account.in_order()
         assert account.answered is not None, attempts  # noqa: S101 - it is booked before it is returned
+        self._proposals = () if plan is None else plan.proposals()
         return Outcome(
             response=answered.native,
             view=answered.view,
@@ -202,5 +219,5 @@ class Engine:
             latency_s=course.limits.elapsed_s(),
             taken=account.answered.index - 1,
             check="none" if plan is None else plan.check(),
-            proposals=() if plan is None else plan.proposals(),
+            proposals=self._proposals,
         )

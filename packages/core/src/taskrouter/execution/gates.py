@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from importlib import import_module
 from inspect import isawaitable, iscoroutine, iscoroutinefunction
-from traceback import extract_tb
 from typing import Any
 
 from taskrouter.config import GatesConfig
-from taskrouter.errors import BadAnswer, ConfigurationError, EmptyAnswer, ModelCallError, Refused
+from taskrouter.errors import BadAnswer, ConfigurationError, EmptyAnswer, ModelCallError, Refused, raised_at
 from taskrouter.outcome import ResponseView, ToolCall
 from taskrouter.ports import Validator
 from taskrouter.step import Step, Tool
@@ -96,8 +95,7 @@ class Gate:
 
     def _log(self, name: str, error: Exception) -> None:
         # Neither the error's text nor its traceback: a validator may quote the answer in them.
-        place = extract_tb(error.__traceback__)[-1]
-        logger.warning("the validator %r raised %s at %s:%s", name, type(error).__name__, place.filename, place.lineno)
+        logger.warning("the validator %r raised %s", name, raised_at(error))
 
     def _raised(self, name: str, model: str, error: Exception) -> ModelCallError | None:
         said = f"the validator {name!r} raised {type(error).__name__}"

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from contextvars import Context, copy_context
 
 from taskrouter.errors import ModelCallError
-from taskrouter.outcome import Attempt, Check, OutcomeStatus, ResponseView, Role
+from taskrouter.outcome import Attempt, Ending, ResponseView, Role
 from taskrouter.ports import Endpoint, VisitObserver
 
 _NOTHING: AbstractContextManager[object] = nullcontext()
@@ -41,7 +41,5 @@ class SilentObserver:
         """Ignore the visit."""
         return _SILENT
 
-    def step_ended(
-        self, status: OutcomeStatus, attempts: Sequence[Attempt], answered: Attempt | None, check: Check
-    ) -> None:
+    def step_ended(self, ending: Ending) -> None:
         """Ignore it."""

@@ -7,7 +7,7 @@ handed out by `Health.changes` and taken in by `Health.adopt`.
 from taskrouter.health.endpoints import endpoints_of
 from taskrouter.health.health import Health
 from taskrouter.health.sharing import Notice
-from taskrouter.health.states import EndpointState
+from taskrouter.health.states import EndpointState, Turn
 from taskrouter.ports import Admission, Endpoint
 
-__all__ = ["Admission", "Endpoint", "EndpointState", "Health", "Notice", "endpoints_of"]
+__all__ = ["Admission", "Endpoint", "EndpointState", "Health", "Notice", "Turn", "endpoints_of"]

@@ -14,7 +14,8 @@ from taskrouter.ports import Sidelined
 class Guard:
     """Lets calls through or not, and learns from how they end.
 
-    The methods that take a verdict return whether it changed what is let through.
+    The methods that take a verdict return whether it changed what is let through. `state` says what they made of the
+    breaker; half-open is a question of time, and open.
     """
 
     __slots__ = ("breaker", "counts", "gate_since_s", "gate_until_s", "in_a_row", "kind", "name", "quiet", "settings")
@@ -31,6 +32,11 @@ class Guard:
         """The rate gate: closed until then."""
         self.quiet = True
         """Whether there is nothing to look at: the breaker is closed and the gate is open."""
+
+    @property
+    def state(self) -> Literal["closed", "open", "down"]:
+        """What the breaker is, whatever the time."""
+        return "closed" if not self.breaker.is_open else "down" if self.breaker.down else "open"
 
     def passes(self, now_s: float) -> bool:
         """Tell whether a call may pass now."""

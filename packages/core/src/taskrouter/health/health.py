@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import deque
 from collections.abc import Container, Iterable, Mapping, Sequence
 from threading import Lock
 from types import MappingProxyType
@@ -17,7 +18,7 @@ from taskrouter.health.guard import Guard
 from taskrouter.health.latencies import Latencies
 from taskrouter.health.place import Place
 from taskrouter.health.sharing import Notice, SharedBreaker, SharedGate, StoredEntry
-from taskrouter.health.states import EndpointState
+from taskrouter.health.states import EndpointState, Turn
 from taskrouter.health.verdicts import Verdict, verdict
 from taskrouter.ports import Admission, Endpoint, Sidelined
 
@@ -29,6 +30,8 @@ class _Snapshot(NamedTuple):
 
 _ALL_WELL: Mapping[str, Sidelined] = MappingProxyType({})
 _OUTDATED = _Snapshot(-math.inf, _ALL_WELL)
+UNHEARD = 1000
+"""Turns of breakers that wait at most for somebody who wants to know of them."""
 
 
 class Health:
@@ -69,6 +72,8 @@ class Health:
         self._config = config
         self._balance = Balance(balance, region, config.window_s, rng or random.Random())
         self._lock = Lock()
+        self.turns: deque[Turn] = deque(maxlen=UNHEARD)
+        """Breakers that calls of this process have opened or closed, oldest first, for whoever takes them out."""
         self._snapshot = _OUTDATED
         self._medians: Mapping[str, float] = MappingProxyType({})
         self._groups: dict[str, Guard] = {}
@@ -165,9 +170,12 @@ class Health:
             self._observe(place, now_s, latency_s)
             if not self._config.enabled:
                 return
+            before = place.states()
             changed = place.guard.succeeded(now_s, started_s)
             if place.group is not None:
                 changed |= place.group.succeeded(now_s, started_s)
+            if changed:
+                self.turns.extend(place.turns(before))
             if self._config.slow_after_s is not None:
                 changed |= self._judge_pace(place, now_s, latency_s, self._config.slow_after_s)
             if changed:
@@ -196,7 +204,9 @@ class Health:
                 self._observe_at_least(place, now_s, latency_s)
             if not self._config.enabled:
                 return
+            before = place.states()
             changed = _learn(place, said, error, now_s, started_s)
+            self.turns.extend(place.turns(before))
             if probe:
                 changed |= place.give_back(started_s)
             if changed:

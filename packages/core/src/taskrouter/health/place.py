@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container
+from collections.abc import Container, Iterator, Sequence
 
 from taskrouter.errors import ModelCallError
 from taskrouter.health.breaker import Breaker
 from taskrouter.health.guard import Guard
 from taskrouter.health.latencies import Latencies
+from taskrouter.health.states import Turn
 from taskrouter.health.verdicts import concerns_quota
 from taskrouter.ports import Admission, Endpoint, Sidelined
 
@@ -86,6 +87,16 @@ class Place:
     def culprit(self, error: ModelCallError) -> Guard:
         """Return the guard that a failure is booked on: what is the account's is its whole quota group's."""
         return self.group if self.group is not None and concerns_quota(error) else self.guard
+
+    def states(self) -> Sequence[str]:
+        """Return what the breakers of its guards are."""
+        return [guard.state for guard in self.guards]
+
+    def turns(self, before: Sequence[str]) -> Iterator[Turn]:
+        """Yield the breakers that a call of this endpoint has turned since their states were taken."""
+        for guard, was in zip(self.guards, before, strict=True):
+            if guard.state != was:
+                yield Turn(guard.kind, guard.name, guard.state, guard.breaker.why, self.endpoint.id)
 
     def observe(self, now_s: float, latency_s: float) -> None:
         """Take note of how long a call took."""

@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from taskrouter.health.breaker import BreakerState
+
+
+class Turn(NamedTuple):
+    """A circuit breaker that opened, closed, or was marked down by what a call of this process has shown."""
+
+    kind: Literal["endpoint", "group"]
+    name: str
+    """Id of the endpoint, or name of the quota group."""
+    state: Literal["open", "closed", "down"]
+    """From now on."""
+    why: str
+    """Counts and codes, never a provider's text."""
+    endpoint_id: str
+    """The endpoint whose call showed it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

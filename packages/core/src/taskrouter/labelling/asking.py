@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from taskrouter.budget import Purse
 from taskrouter.config import ModelConfig
-from taskrouter.decision import Plan, Rejection
+from taskrouter.decision import Decision, Plan, Rejection
 from taskrouter.errors import NoEligibleModelError, PluginError
 from taskrouter.policy import Eligibility
 from taskrouter.profile import TaskProfile
@@ -58,15 +58,10 @@ class PoolAsk:
         return trials.run(asked, decision, purses=(self._purse(),)).view.text
 
     @contextmanager
-    def on_behalf_of(self, step: Step, *, use: frozenset[str] | None) -> Iterator[Bounds]:
-        """Let this thread ask on behalf of a step.
-
-        Args:
-            step: the step.
-            use: the models that its caller allowed.
-        """
+    def on_behalf_of(self, step: Step, decision: Decision) -> Iterator[Bounds]:
+        """Let this thread ask on behalf of a step, for which that was decided."""
         trials = self._trials()
-        bounds = trials.bounds(step, use=use)
+        bounds = trials.bounds(step, decision=decision)
         self._current.held = step, trials, bounds
         try:
             yield bounds

@@ -64,7 +64,7 @@ class LabellingStatus:
 class _Job(NamedTuple):
     identity: Identity
     step: Step
-    use: frozenset[str] | None
+    decision: Decision
 
 
 class Labelling:
@@ -136,7 +136,7 @@ class Labelling:
                 return
             identity = identify(step.view, step.context)
             if identity is not None:
-                self._take(identity, step, decision.use)
+                self._take(identity, step, decision)
         except Exception as error:  # noqa: BLE001 - a label may fail; the user's call does not
             logger.warning("a step could not be taken for a label: %s", type(error).__name__)
 
@@ -148,7 +148,7 @@ class Labelling:
         """Take nothing more, and let what is under way end if it does so soon."""
         self._worker.close()
 
-    def _take(self, identity: Identity, step: Step, use: frozenset[str] | None) -> None:
+    def _take(self, identity: Identity, step: Step, decision: Decision) -> None:
         if (label := self._labels.get(identity)) is not None:
             self._memory.remember(identity, label)  # it has fallen out of the memory, for others were used since
             return
@@ -164,7 +164,7 @@ class Labelling:
                 first = False
                 before = self._next_s.get(identity)
                 self._next_s[identity] = math.inf
-                if not self._worker.offer(_Job(identity, step, use)):
+                if not self._worker.offer(_Job(identity, step, decision)):
                     self._dropped += 1
                     self._forget(identity, before)
         if first:
@@ -214,7 +214,7 @@ class Labelling:
                 self._read += 1
 
     def _label(self, job: _Job) -> None:
-        with self._ask.on_behalf_of(job.step, use=job.use) as bounds:
+        with self._ask.on_behalf_of(job.step, job.decision) as bounds:
             if getattr(self._labeller, "remote", True):
                 check_remote(self._place, bounds)
             with self._lock:

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from taskrouter.config import LearningConfig
 from taskrouter.decision import Loss, Plan
+from taskrouter.errors import raised_at
 from taskrouter.learning.evidence import AGREEMENT_RIGHT, WEIGHTS, Remembered, labelled, remember, weak
 from taskrouter.learning.fitting import Labelled, fit
 from taskrouter.learning.identity import Identity
@@ -255,5 +256,5 @@ class Learner:
     def _fit_quietly(self) -> None:
         try:
             self.fit()
-        except Exception:  # learning may fail; the user's calls do not
-            logger.warning("learning from %s labels failed", self.labels, exc_info=True)
+        except Exception as error:  # noqa: BLE001 - learning may fail; the user's calls do not
+            logger.warning("learning from %s labels failed: %s", self.labels, raised_at(error))

@@ -12,7 +12,6 @@ from typing import Final
 from pydantic import ValidationError
 
 from taskrouter.errors import StoreUnavailable
-from taskrouter.learning.evidence import Remembered
 from taskrouter.ledger.record import DECISIONS
 from taskrouter.ledger.stored import Record
 from taskrouter.state import forks
@@ -57,8 +56,8 @@ class LedgerLookup:
         self._lock = threading.Lock()
         forks.watch(self)
 
-    def find(self, decision_id: str) -> Remembered | None:
-        """Return what is known of a decision, or None. A store that is away knows nothing."""
+    def find(self, decision_id: str) -> Record | None:
+        """Return the record of a decision, or None. A store that is away knows nothing."""
         try:
             with self._lock:
                 if decision_id not in self._before:
@@ -73,7 +72,7 @@ class LedgerLookup:
         except (ValidationError, ValueError) as error:
             logger.debug("a decision in the ledger cannot be read: %s", type(error).__name__)
             return None
-        return record.remembered if record is not None and record.id == decision_id else None  # else: trimmed since
+        return record if record is not None and record.id == decision_id else None  # else: trimmed since
 
     def before_fork(self) -> None:
         """Do nothing: a look may take long."""

@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from taskrouter.decision import Plan, PlanKind
+from taskrouter.decision import TRIAL, Plan, PlanKind
 from taskrouter.learning import Identity
 from taskrouter.learning.evidence import Remembered
 from taskrouter.outcome import AttemptStatus, Check, OutcomeStatus, Role
 from taskrouter.planning.checks import Check as Comparison
 from taskrouter.profile import FAMILIES, UNKNOWN, Evidence, Requirements, TaskProfile
+
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""How half of a character, or one of two halves that belong together, begins in JSON."""
+
+
+def parsed(text: str | bytes) -> Any:
+    """Parse a row of the ledger. Half a character, which nobody could print, becomes a question mark.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    if isinstance(text, bytes):
+        text = text.decode(errors="replace")
+    try:
+        document = json.loads(text)
+        if _HALF.search(text):
+            return json.loads(json.dumps(document, ensure_ascii=False).encode(errors="replace"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return document
+
+
+Moment: TypeAlias = Annotated[float, Field(ge=0, le=250e9)]
+"""Seconds since the epoch, within the years that a calendar can show."""
 
 
 class _Stored(BaseModel):
@@ -69,6 +94,21 @@ class StoredCall(_Stored):
     role: Role = "primary"
     status: AttemptStatus = "ok"
     cost_usd: float | None = Field(default=None, ge=0)
+    latency_s: float | None = Field(default=None, ge=0)
+    input_tokens: int = Field(default=0, ge=0)
+    output_tokens: int = Field(default=0, ge=0)
+    cached_tokens: int = Field(default=0, ge=0)
+    estimated: bool = False
+    """Whether the tokens are our estimate, not the provider's count."""
+    deployment: str | None = None
+    error_type: str | None = None
+    first_token_s: float | None = Field(default=None, ge=0)
+    waited_s: float = Field(default=0.0, ge=0)
+    forced: bool = False
+    served: str | None = None
+    """The model that the provider says has answered."""
+    taken: bool = False
+    """Whether its answer was taken."""
 
 
 class StoredProposal(_Stored):
@@ -83,10 +123,13 @@ class StoredOutcome(_Stored):
     """What came of a decision."""
 
     status: OutcomeStatus = "ok"
-    model: str
+    model: str | None
+    """The model that answered; None: none did."""
     cost_usd: float | None = Field(default=None, ge=0)
     latency_s: float | None = Field(default=None, ge=0)
     check: Check = "none"
+    error_type: str | None = None
+    """Kind of what was raised in place of an answer."""
     calls: tuple[StoredCall, ...] = ()
     proposals: tuple[StoredProposal, ...] = ()
 
@@ -97,6 +140,39 @@ class StoredLoss(_Stored):
     mean: float
     low: float
     high: float
+    source: str = ""
+
+
+class StoredRow(_Stored):
+    """A line of the ranking."""
+
+    plan: StoredPlan
+    score: float
+    quality: float
+    source: str = ""
+    loss: float = 0.0
+    cost_usd: float | None = None
+    latency_s: float | None = None
+
+
+class StoredRejection(_Stored):
+    """Why a model was left out."""
+
+    model: str
+    code: str
+    detail: str = ""
+
+
+class StoredExplanation(_Stored):
+    """What only explains a decision."""
+
+    detail: str = ""
+    duration_s: float | None = Field(default=None, ge=0)
+    fallbacks: tuple[str, ...] = ()
+    regions: tuple[str, ...] | None = None
+    certificate: str | None = None
+    ranking: tuple[StoredRow, ...] = ()
+    rejected: tuple[StoredRejection, ...] = ()
 
 
 class Record(_Stored):
@@ -104,10 +180,18 @@ class Record(_Stored):
 
     v: Literal[1]
     id: str = Field(pattern=r"^dec_[0-9a-f]{16}$")
-    at_s: float = 0.0
+    at_s: Moment = 0.0
     identity: str
     agent: str | None = None
     node: str | None = None
+    index: int | None = None
+    tenant: str | None = None
+    run: str | None = None
+    """What all steps of a run share: a digest of its id."""
+    of: str | None = None
+    """Of a trial: id of the decision for whose step it was made."""
+    trace: tuple[str, str] | None = None
+    """Ids of the trace and of its route span, hexadecimal."""
     policy: str = ""
     policy_version: str = ""
     reason: str = ""
@@ -130,16 +214,27 @@ class Record(_Stored):
     """Expected cost of the plan."""
     loss: StoredLoss | None = None
     alternatives: tuple[StoredAlternative, ...] = ()
+    explained: StoredExplanation = StoredExplanation()
     outcome: StoredOutcome
+
+    @property
+    def answered(self) -> bool:
+        """Whether it is a step of the application that some model has answered: what replays and labels are about."""
+        return self.outcome.model is not None and self.outcome.status in ("ok", "fallback") and not self.is_trial
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether it was made to compare plans, by a shadow, a judge or a calibration, and not to answer anybody."""
+        return self.policy == TRIAL
 
     @classmethod
     def read(cls, text: str | bytes) -> Record:
         """Read a record.
 
         Raises:
-            ValidationError: it is none, or of another version.
+            ValueError: it is none, or of another version.
         """
-        return cls.model_validate(json.loads(text))
+        return cls.model_validate(parsed(text))
 
     @property
     def remembered(self) -> Remembered:
@@ -148,6 +243,7 @@ class Record(_Stored):
         for call in self.outcome.calls:
             if call.cost_usd is not None:
                 costs[call.model] = costs.get(call.model, 0.0) + call.cost_usd
+        assert self.outcome.model is not None, self.id  # noqa: S101 - asked of answered steps alone
         return Remembered(
             identity=Identity(self.identity, self.profile.task_type),
             plan=self.plan.plan,

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from taskrouter.catalog.served import same_model
 from taskrouter.config import ModelConfig
 from taskrouter.decision import Decision
+from taskrouter.errors import RoutingError, error_kind
 from taskrouter.observability import names as n
-from taskrouter.outcome import Attempt, Check, OutcomeStatus, ResponseView, Role, Usage, sum_cost_usd, sum_usage
+from taskrouter.outcome import Attempt, Ending, ResponseView, Role, Usage, sum_cost_usd, sum_usage
 from taskrouter.ports import Endpoint
-from taskrouter.step import Step
+from taskrouter.step import Step, StepContext
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -28,6 +30,8 @@ class Target:
     """What every metric of a call carries."""
     attributes: Mapping[str, Any]
     """What every span of a call carries."""
+    counted: bool = True
+    """Whether viewers are to count the tokens and the money of our spans."""
 
     @classmethod
     def of(cls, card: ModelConfig, *, usage_owner: str) -> Target:
@@ -41,12 +45,17 @@ class Target:
             attributes[n.SERVER_ADDRESS] = address.hostname
             if port := address.port or _PORTS.get(address.scheme):
                 attributes[n.SERVER_PORT] = port
-        return cls(card=card, provider=provider, labels=labels, attributes=attributes)
+        counted = usage_owner == "taskrouter"
+        return cls(card=card, provider=provider, labels=labels, attributes=attributes, counted=counted)
+
+    def serves_other(self, served: str | None) -> bool:
+        """Tell whether the provider says that another model has answered than the one that was asked."""
+        return same_model(self.card.model, served, provider=self.card.provider) is False
 
 
 def route_start(step: Step, decision: Decision, targets: Mapping[str, Target], classifier: str) -> dict[str, Any]:
     """What is known of a step before its first call: all that a sampler may ask for."""
-    board, profile, context = decision.board, decision.profile, step.context
+    board, profile = decision.board, decision.profile
     attributes: dict[str, Any] = {
         n.OPENINFERENCE_KIND: "CHAIN",
         n.DECISION_ID: decision.id,
@@ -66,8 +75,62 @@ def route_start(step: Step, decision: Decision, targets: Mapping[str, Target], c
         n.TASK_CONFIDENCE: profile.confidence,
         n.REQUEST_MODEL: decision.incumbent,
     }
+    if decision.certificate is not None:
+        # Of a promise only whether it stands: its numbers change with every policy.
+        attributes[n.DECISION_CERTIFICATE] = "lapsed" if decision.certificate.startswith("lapsed") else "valid"
+    if decision.of is not None:
+        attributes[n.DECISION_OF] = decision.of
+    attributes.update(_placed(step.context))
+    return attributes
+
+
+def route_end(decision: Decision, targets: Mapping[str, Target], ending: Ending) -> dict[str, Any]:
+    """How a step ended, with the tokens and the money of all its calls."""
+    usage = ending.usage
+    attributes: dict[str, Any] = {
+        n.OUTCOME_STATUS: ending.status,
+        n.OUTCOME_CHECK: ending.check,
+        n.ATTEMPT_COUNT: len(ending.attempts),
+        n.FALLBACK_USED: any(attempt.role == "fallback" for attempt in ending.attempts),
+        n.USAGE_INPUT: usage.input_tokens,
+        n.USAGE_OUTPUT: usage.output_tokens,
+    }
+    if (cost := ending.cost_usd) is not None:
+        attributes[n.COST_TOTAL] = cost
+        attributes[n.COST_CURRENCY] = "USD"
+    if ending.error_type is not None:
+        attributes[n.ERROR_TYPE] = ending.error_type
+    if (answered := ending.answered) is not None:
+        attributes[n.OUTCOME_MODEL] = answered.model
+        attributes[n.OUTCOME_PROVIDER] = targets[answered.model].provider
+        if (baseline := baseline_usd(decision, targets[decision.incumbent].card, ending)) is not None:
+            attributes[n.COST_BASELINE] = baseline
+    return attributes
+
+
+def baseline_usd(decision: Decision, incumbent: ModelConfig, ending: Ending) -> float | None:
+    """Price of the same answer from the incumbent, its prompt cache as warm as that of the model that answered.
+
+    None where nobody got one: of a trial, and of an answer that broke off or was given up. None too where the provider
+    counts no tokens: they are not known then.
+    """
+    if ending.answered is None or ending.status not in ("ok", "fallback") or decision.is_trial:
+        return None
+    usage = ending.answered.usage
+    if usage is None or not (usage.input_tokens or usage.output_tokens):
+        return None
+    return incumbent.cost_usd(usage.input_tokens, usage.output_tokens, usage.cached_input_tokens)
+
+
+def refused_step(step: Step, error: RoutingError) -> dict[str, Any]:
+    """What is known of a step for which no decision could be made."""
+    kind = error_kind(error)
+    return {n.OPENINFERENCE_KIND: "CHAIN", n.OUTCOME_STATUS: "refused", n.ERROR_TYPE: kind, **_placed(step.context)}
+
+
+def _placed(context: StepContext) -> dict[str, Any]:
+    """Where in the application a step came from, as far as that is known."""
     known = {
-        n.DECISION_CERTIFICATE: _certified(decision.certificate),
         n.STEP_AGENT: context.agent,
         n.STEP_NODE: context.node,
         n.STEP_INDEX: context.index,
@@ -75,57 +138,14 @@ def route_start(step: Step, decision: Decision, targets: Mapping[str, Target], c
         n.STEP_TENANT: context.tenant,
         n.CONVERSATION_ID: context.session_id,
     }
-    attributes.update((name, value) for name, value in known.items() if value is not None)
-    return attributes
-
-
-def _certified(certificate: str | None) -> str | None:
-    """Of a promise only whether it stands: its numbers change with every policy."""
-    return None if certificate is None else "lapsed" if certificate.startswith("lapsed") else "valid"
-
-
-def route_end(
-    decision: Decision,
-    targets: Mapping[str, Target],
-    status: OutcomeStatus,
-    attempts: Sequence[Attempt],
-    answered: Attempt | None,
-    check: Check,
-) -> dict[str, Any]:
-    """How a step ended, with the tokens and the money of all its calls."""
-    booked = tuple(attempts)
-    usage = sum_usage(booked)
-    attributes: dict[str, Any] = {
-        n.OUTCOME_STATUS: status,
-        n.OUTCOME_CHECK: check,
-        n.ATTEMPT_COUNT: len(booked),
-        n.FALLBACK_USED: any(attempt.role == "fallback" for attempt in booked),
-        n.USAGE_INPUT: usage.input_tokens,
-        n.USAGE_OUTPUT: usage.output_tokens,
-    }
-    if (cost := sum_cost_usd(booked)) is not None:
-        attributes[n.COST_TOTAL] = cost
-        attributes[n.COST_CURRENCY] = "USD"
-    if answered is not None:
-        attributes[n.OUTCOME_MODEL] = answered.model
-        attributes[n.OUTCOME_PROVIDER] = targets[answered.model].provider
-        if (baseline := _baseline_usd(targets[decision.incumbent].card, answered.usage)) is not None:
-            attributes[n.COST_BASELINE] = baseline
-    return attributes
-
-
-def _baseline_usd(incumbent: ModelConfig, usage: Usage | None) -> float | None:
-    """Price of the same answer from the incumbent, its prompt cache as warm as that of the model that answered."""
-    if usage is None:
-        return None
-    return incumbent.cost_usd(usage.input_tokens, usage.output_tokens, usage.cached_input_tokens)
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def chat_start(
-    target: Target, endpoint: Endpoint, step: Step, role: Role, index: int, *, streamed: bool
+    target: Target, endpoint: Endpoint, step: Step, decision_id: str, role: Role, index: int, *, streamed: bool
 ) -> dict[str, Any]:
     """What is known of a call before it is made."""
-    attributes = {**target.attributes, n.ATTEMPT_INDEX: index, n.ATTEMPT_ROLE: role}
+    attributes = {**target.attributes, n.DECISION_ID: decision_id, n.ATTEMPT_INDEX: index, n.ATTEMPT_ROLE: role}
     if endpoint.deployment is not None:
         attributes[n.ATTEMPT_DEPLOYMENT] = endpoint.deployment
     if streamed:
@@ -135,26 +155,44 @@ def chat_start(
     return attributes
 
 
-def chat_end(attempts: Sequence[Attempt], view: ResponseView | None) -> dict[str, Any]:
-    """How a model did: its last attempt's outcome, the tokens and the money of all of them."""
-    booked, last = tuple(attempts), attempts[-1]
-    attributes: dict[str, Any] = {n.ATTEMPT_OUTCOME: last.status, n.ATTEMPT_RETRIES: len(booked) - 1}
-    usage = sum_usage(booked)
-    if last.forced:
-        attributes[n.ATTEMPT_FORCED] = True
+def _spent(usage: Usage, cost_usd: float | None) -> dict[str, Any]:
+    """Tokens and money of a call under the names by which viewers count them."""
+    attributes: dict[str, Any] = {}
     if usage.input_tokens or usage.output_tokens:
         attributes[n.INPUT_TOKENS] = usage.input_tokens
         attributes[n.OUTPUT_TOKENS] = usage.output_tokens
         if usage.cached_input_tokens:
             attributes[n.CACHED_TOKENS] = usage.cached_input_tokens
-    if (cost := sum_cost_usd(booked)) is not None:
-        attributes[n.COST_AMOUNT] = attributes[n.OPENINFERENCE_COST] = cost
+    if cost_usd is not None:
+        attributes[n.COST_AMOUNT] = attributes[n.OPENINFERENCE_COST] = cost_usd
         attributes[n.COST_AMOUNT_CURRENCY] = "USD"
         attributes[n.COST_SOURCE] = "estimated" if usage.estimated else "catalogue"
+    return attributes
+
+
+def _spent_aside(usage: Usage, cost_usd: float | None) -> dict[str, Any]:
+    """The same under names of ours: another instrumentation's span has the tokens, and no viewer may add them up."""
+    attributes: dict[str, Any] = {}
+    if usage.input_tokens or usage.output_tokens:
+        attributes[n.USAGE_INPUT], attributes[n.USAGE_OUTPUT] = usage.input_tokens, usage.output_tokens
+    if cost_usd is not None:
+        attributes[n.COST_TOTAL], attributes[n.COST_CURRENCY] = cost_usd, "USD"
+    return attributes
+
+
+def chat_end(target: Target, attempts: Sequence[Attempt], view: ResponseView | None) -> dict[str, Any]:
+    """How a model did: its last attempt's outcome, the tokens and the money of all of them."""
+    booked, last = tuple(attempts), attempts[-1]
+    attributes: dict[str, Any] = {n.ATTEMPT_OUTCOME: last.status, n.ATTEMPT_RETRIES: len(booked) - 1}
+    if last.forced:
+        attributes[n.ATTEMPT_FORCED] = True
+    attributes.update((_spent if target.counted else _spent_aside)(sum_usage(booked), sum_cost_usd(booked)))
     if last.first_token_s is not None:
         attributes[n.FIRST_CHUNK] = last.first_token_s
     if view is not None:
         optional = {n.RESPONSE_MODEL: view.model, n.RESPONSE_ID: view.response_id}
+        if target.serves_other(view.model):
+            attributes[n.ATTEMPT_SERVED_OTHER] = True
         attributes.update((name, value) for name, value in optional.items() if value)
         if view.finish_reason:
             attributes[n.FINISH_REASONS] = [view.finish_reason]

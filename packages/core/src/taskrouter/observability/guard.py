@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
-from traceback import extract_tb
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
+
+from taskrouter.errors import raised_at
 
 P = ParamSpec("P")
+T = TypeVar("T")
 logger = logging.getLogger("taskrouter.observability")
 
 
@@ -22,13 +24,15 @@ def guarded(work: Callable[P, None]) -> Callable[P, None]:
         except Exception as error:  # noqa: BLE001 - whatever a tracer, a processor or an instrument raises
             # Neither the error's text nor its context is logged: the context may be a provider's error, which quotes
             # the prompt.
-            place = extract_tb(error.__traceback__)[-1]
-            logger.warning(
-                "telemetry failed in %s: %s at %s:%s",
-                work.__name__,
-                type(error).__name__,
-                place.filename,
-                place.lineno,
-            )
+            logger.warning("telemetry failed in %s: %s", work.__name__, raised_at(error))
 
     return harmless
+
+
+def spared(make: Callable[[], T], otherwise: Callable[[], T]) -> T:
+    """Make something, or log that it failed and make something else."""
+    try:
+        return make()
+    except Exception as error:  # noqa: BLE001 - whatever a provider raises
+        logger.warning("telemetry is off: %s", raised_at(error))
+        return otherwise()

@@ -1,69 +1,110 @@
-"""Metrics: the convention's for every call, ours for decisions, fallbacks and money. Labels never carry an id."""
+"""The metrics of decisions, fallbacks, labels and money. Labels never carry an id, and their values are few."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
+from opentelemetry.context import Context
 from opentelemetry.metrics import Meter
 
 from taskrouter.decision import Decision
 from taskrouter.errors import ModelCallError
 from taskrouter.observability import names as n
-from taskrouter.observability.attributes import Target
-from taskrouter.outcome import Attempt
+from taskrouter.observability.attributes import Target, baseline_usd
+from taskrouter.observability.behind import Behind
+from taskrouter.observability.calls import recorder_of_calls
+from taskrouter.observability.conventions import Convention
+from taskrouter.observability.guard import guarded
+from taskrouter.observability.metering import counters, histograms
+from taskrouter.observability.metric_table import metrics
+from taskrouter.observability.vocabulary import OTHER, Vocabulary
+from taskrouter.outcome import Attempt, Ending
 
-_SECONDS = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92]
-_TOKENS = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864]
-_DECISION_SECONDS = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 1e-2, 1e-1, 1.0]
+SOURCES: Final = frozenset({"user", "agreement", "judge", "grader", "suite"})
+"""Sources of labels that are told apart. Others go as `other`: a source is free text, and may name a person."""
+REASONS: Final = 64
+"""Reason codes that are told apart: plugins may make up their own."""
 
 
 class Instruments:
-    """The instruments of one meter."""
+    """The instruments of one meter. Every record is given the span that it belongs to, for exemplars.
 
-    def __init__(self, meter: Meter) -> None:
-        self._duration = meter.create_histogram(
-            n.OPERATION_DURATION,
-            unit="s",
-            description="Duration of a call to a model.",
-            explicit_bucket_boundaries_advisory=_SECONDS,
-        )
-        self._tokens = meter.create_histogram(
-            n.USAGE_PER_CALL,
-            unit="{token}",
-            description="Tokens of a call to a model.",
-            explicit_bucket_boundaries_advisory=_TOKENS,
-        )
-        self._decision = meter.create_histogram(
-            n.DECISION_DURATION,
-            unit="s",
-            description="Time spent deciding where a step goes.",
-            explicit_bucket_boundaries_advisory=_DECISION_SECONDS,
-        )
-        self._decisions = meter.create_counter(n.DECISIONS, unit="{decision}", description="Steps decided.")
-        self._fallbacks = meter.create_counter(
-            n.FALLBACKS, unit="{fallback}", description="Models left after a failure."
-        )
-        self._cost = meter.create_counter(n.COST, unit="USD", description="Known cost of calls.")
+    What comes with every step is recorded behind it; see `behind`.
+    """
 
-    def decided(self, decision: Decision) -> None:
-        """Record one decision."""
-        labels = {
-            n.DECISION_MODEL: decision.model,
-            n.TASK_TYPE: decision.profile.task_type,
-            n.POLICY_NAME: decision.policy,
-        }
-        self._decision.record(decision.duration_s, labels)
-        self._decisions.add(1, {**labels, n.DECISION_REASON: decision.reason})
+    def __init__(self, meter: Meter, convention: Convention) -> None:
+        table = metrics(convention)
+        counter, histogram = counters(meter, table), histograms(meter, table)
+        self._calls = recorder_of_calls(convention, counter, histogram)
+        self._decision = histogram[n.DECISION_DURATION]
+        self._decisions, self._refusals = counter[n.DECISIONS], counter[n.REFUSALS]
+        self._fallbacks, self._breakers = counter[n.FALLBACKS], counter[n.BREAKERS]
+        self._cost, self._baseline = counter[n.COST], counter[n.BASELINE]
+        self._labels = counter[n.LABELS]
+        self._reasons = Vocabulary(REASONS)
+        self._behind = Behind(meter)
 
-    def attempted(self, attempt: Attempt, target: Target, task_type: str) -> None:
+    def attempted(self, attempt: Attempt, target: Target, decision: Decision, within: Context) -> None:
         """Record one call."""
-        labels = target.labels
-        failed = attempt.error_type is not None
-        self._duration.record(attempt.latency_s, {**labels, n.ERROR_TYPE: attempt.error_type} if failed else labels)
-        if attempt.usage is not None and attempt.status == "ok":
-            self._tokens.record(attempt.usage.input_tokens, {**labels, n.USAGE_TYPE: "input"})
-            self._tokens.record(attempt.usage.output_tokens, {**labels, n.USAGE_TYPE: "output"})
-        if attempt.cost_usd:
-            self._cost.add(attempt.cost_usd, {**labels, n.TASK_TYPE: task_type})
+        self._behind.put(self._attempted, attempt, target, decision, within)
 
-    def fell_back(self, target: Target, error: ModelCallError) -> None:
+    def ended(self, decision: Decision, ending: Ending, targets: Mapping[str, Target], within: Context) -> None:
+        """Record one step that is over."""
+        self._behind.put(self._ended, decision, ending, targets, within)
+
+    def flush(self) -> None:
+        """Record what is due."""
+        self._behind.drain()
+
+    @guarded
+    def _attempted(self, attempt: Attempt, target: Target, decision: Decision, within: Context) -> None:
+        self._calls.called(attempt, target.labels, within)
+        if attempt.cost_usd:
+            self._cost.add(
+                attempt.cost_usd, {**_model(target), **_kind(decision), n.ATTEMPT_ROLE: attempt.role}, within
+            )
+
+    @guarded
+    def _ended(self, decision: Decision, ending: Ending, targets: Mapping[str, Target], within: Context) -> None:
+        kind = _kind(decision)
+        labels = {n.DECISION_MODEL: decision.model, **kind}
+        self._decision.record(decision.duration_s, labels, within)
+        self._decisions.add(
+            1,
+            {
+                **labels,
+                n.DECISION_PROVIDER: targets[decision.model].provider,
+                n.DECISION_REASON: self._reasons.known(decision.reason),
+                n.OUTCOME_STATUS: ending.status,
+            },
+            within,
+        )
+        if ending.cost_usd is None:
+            return  # a saving is claimed only where the whole price of an answer is known
+        if baseline := baseline_usd(decision, targets[decision.incumbent].card, ending):
+            self._baseline.add(baseline, {n.REQUEST_MODEL: decision.incumbent, **kind}, within)
+
+    def refused(self, error_type: str, within: Context) -> None:
+        """Record a step that was not decided."""
+        self._refusals.add(1, {n.ERROR_TYPE: error_type}, within)
+
+    def fell_back(self, target: Target, error: ModelCallError, within: Context) -> None:
         """Record that a model was left for another one."""
-        self._fallbacks.add(1, {**target.labels, n.ERROR_TYPE: error.kind})
+        self._fallbacks.add(1, {**_model(target), n.ERROR_TYPE: error.kind}, within)
+
+    def judged(self, source: str) -> None:
+        """Record a label."""
+        self._labels.add(1, {n.FEEDBACK_SOURCE: source if source in SOURCES else OTHER})
+
+    def breaker(self, target: Target, endpoint_id: str, state: str) -> None:
+        """Record that a circuit breaker has changed."""
+        self._breakers.add(1, {**_model(target), n.BREAKER_ENDPOINT: endpoint_id, n.BREAKER_STATE: state})
+
+
+def _model(target: Target) -> dict[str, str]:
+    return {n.PROVIDER: target.provider, n.GENAI_REQUEST_MODEL: target.card.model}
+
+
+def _kind(decision: Decision) -> dict[str, str]:
+    return {n.TASK_TYPE: decision.profile.task_type, n.POLICY_NAME: decision.policy}

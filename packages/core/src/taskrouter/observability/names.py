@@ -1,4 +1,4 @@
-"""The names we emit, in one table.
+"""The names we emit. What they mean, and where they stand, is said in `attribute_table` and `metric_table`.
 
 The GenAI conventions moved to open-telemetry/semantic-conventions-genai in May 2026 and are in development; the
 constants package marks its copies deprecated, so ours stand here.
@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Final
 
 SCOPE: Final = "taskrouter"
-SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.37.0"
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.41.0"
+"""Of the released conventions; see `conventions.SCHEMA_URLS`."""
 
 # --- the route span -------------------------------------------------------------------------------------------------
 DECISION_ID: Final = "taskrouter.decision.id"
@@ -22,6 +23,7 @@ DECISION_CANDIDATES: Final = "taskrouter.decision.candidates"
 DECISION_SCORES: Final = "taskrouter.decision.scores"
 DECISION_LATENCY_MS: Final = "taskrouter.decision.latency_ms"
 DECISION_PROPENSITY: Final = "taskrouter.decision.propensity"
+DECISION_OF: Final = "taskrouter.decision.of"
 DECISION_CERTIFICATE: Final = "taskrouter.decision.certificate"
 POLICY_NAME: Final = "taskrouter.policy.name"
 POLICY_VERSION: Final = "taskrouter.policy.version"
@@ -69,6 +71,7 @@ ATTEMPT_DEPLOYMENT: Final = "taskrouter.attempt.deployment"
 ATTEMPT_FORCED: Final = "taskrouter.attempt.forced"
 ATTEMPT_ROLE: Final = "taskrouter.attempt.role"
 ATTEMPT_OUTCOME: Final = "taskrouter.attempt.outcome"
+ATTEMPT_SERVED_OTHER: Final = "taskrouter.attempt.served_other"
 ATTEMPT_RETRIES: Final = "taskrouter.attempt.retries"
 ERROR_TYPE: Final = "error.type"
 HTTP_STATUS: Final = "http.response.status_code"
@@ -76,14 +79,41 @@ SERVER_ADDRESS: Final = "server.address"
 SERVER_PORT: Final = "server.port"
 CONVERSATION_ID: Final = "gen_ai.conversation.id"
 
+# --- content, on chat spans and in the event, where its capture is switched on ---------------------------------------
+CONTENT_EVENT: Final = "gen_ai.client.inference.operation.details"
+SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
+INPUT_MESSAGES: Final = "gen_ai.input.messages"
+OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
+TOOL_DEFINITIONS: Final = "gen_ai.tool.definitions"
+
+# --- other spans, and labels of metrics alone -------------------------------------------------------------------------
+FEEDBACK_SCORE: Final = "taskrouter.feedback.score"
+FEEDBACK_SOURCE: Final = "taskrouter.feedback.source"
+FEEDBACK_STEPS: Final = "taskrouter.feedback.steps"
+BREAKER_ENDPOINT: Final = "taskrouter.breaker.endpoint"
+BREAKER_STATE: Final = "taskrouter.breaker.state"
+USAGE_TYPE: Final = "gen_ai.token.type"
+MODALITY: Final = "gen_ai.token.modality"
+
 # --- the metrics ----------------------------------------------------------------------------------------------------
 OPERATION_DURATION: Final = "gen_ai.client.operation.duration"
+TIME_TO_FIRST_CHUNK: Final = "gen_ai.client.operation.time_to_first_chunk"
 USAGE_PER_CALL: Final = "gen_ai.client.token.usage"
+INFERENCE_DURATION: Final = "gen_ai.client.inference.duration"
+INFERENCE_FIRST_CHUNK: Final = "gen_ai.client.inference.time_to_first_chunk"
+INFERENCE_INPUT_USAGE: Final = "gen_ai.client.inference.usage.input_tokens"
+INFERENCE_OUTPUT_USAGE: Final = "gen_ai.client.inference.usage.output_tokens"
+INFERENCE_CACHED_USAGE: Final = "gen_ai.client.inference.usage.cache_read.input_tokens"
+INFERENCE_INPUT: Final = "gen_ai.client.inference.operation.input_tokens"
+INFERENCE_OUTPUT: Final = "gen_ai.client.inference.operation.output_tokens"
 DECISION_DURATION: Final = "taskrouter.decision.duration"
 DECISIONS: Final = "taskrouter.decisions"
 FALLBACKS: Final = "taskrouter.fallbacks"
+REFUSALS: Final = "taskrouter.refusals"
 COST: Final = "taskrouter.cost"
-USAGE_TYPE: Final = "gen_ai.token.type"
+BASELINE: Final = "taskrouter.baseline"
+LABELS: Final = "taskrouter.labels"
+BREAKERS: Final = "taskrouter.breakers"
 
 _PROVIDERS: Final[Mapping[str, str]] = {
     "anthropic": "anthropic",

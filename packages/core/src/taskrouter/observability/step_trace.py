@@ -11,17 +11,20 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import Context, Token, copy_context
 from dataclasses import dataclass
+from typing import Any
 
 from opentelemetry import context as otel_context
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
 from taskrouter.decision import Decision
 from taskrouter.errors import ModelCallError
 from taskrouter.observability import names as n
 from taskrouter.observability.attributes import Target, chat_end, chat_start, route_end, route_start
+from taskrouter.observability.content import Content, StepContent
 from taskrouter.observability.guard import guarded
 from taskrouter.observability.instruments import Instruments
-from taskrouter.outcome import Attempt, Check, OutcomeStatus, ResponseView, Role
+from taskrouter.observability.routes import Routes
+from taskrouter.outcome import Attempt, Ending, ResponseView, Role
 from taskrouter.ports import Endpoint
 from taskrouter.step import Step
 
@@ -35,6 +38,9 @@ class Outlet:
     targets: Mapping[str, Target]
     """The pool by model id, and deployments by endpoint id."""
     classifier: str
+    routes: Routes
+    content: Content | None = None
+    """Captures what is asked and answered; None: nobody wants that."""
 
 
 class StepTrace:
@@ -47,10 +53,11 @@ class StepTrace:
         self._route: Span | None = None
         self._failures: dict[str, tuple[str, ModelCallError]] = {}
         """By model id: the endpoint that was left last, and why."""
+        self._content = None if outlet.content is None else outlet.content.of_step(step, decision.profile)
 
     def visit_started(self, endpoint: Endpoint, role: Role, index: int) -> VisitTrace:
         """Start the chat span, and the route span before the first one."""
-        visit = VisitTrace(self, endpoint, self._outlet, self._decision.profile.task_type, self._parent)
+        visit = VisitTrace(self, endpoint, self._outlet, self._decision, self._parent)
         self._start_visit(visit, endpoint, role, index)
         return visit
 
@@ -59,24 +66,25 @@ class StepTrace:
         outlet = self._outlet
         target = outlet.targets[endpoint.id]
         within = set_span_in_context(self._opened(), self._parent)
+        known = chat_start(target, endpoint, self._step, self._decision.id, role, index, streamed=self._streamed)
         span = outlet.tracer.start_span(
-            f"chat {target.card.model}",
-            context=within,
-            kind=SpanKind.CLIENT,
-            attributes=chat_start(target, endpoint, self._step, role, index, streamed=self._streamed),
+            f"chat {target.card.model}", context=within, kind=SpanKind.CLIENT, attributes=known
         )
         visit.begin(span, set_span_in_context(span, within))
         if role in ("primary", "fallback"):
-            self._count_fallbacks(endpoint.model)
+            self._count_fallbacks(endpoint.model, within)
         elif role == "escalation":
             self._failures = {}  # it is the plan that goes on
+        if self._content is not None:
+            self._content.asked(span)
+            visit.captures(self._content, known)
 
-    def _count_fallbacks(self, model: str) -> None:
+    def _count_fallbacks(self, model: str, within: otel_context.Context) -> None:
         """Count the models that this one is called instead of; another deployment of a model is no fallback."""
         failures, self._failures = self._failures, {}
         failures.pop(model, None)
         for endpoint_id, failure in failures.values():
-            self._outlet.instruments.fell_back(self._outlet.targets[endpoint_id], failure)
+            self._outlet.instruments.fell_back(self._outlet.targets[endpoint_id], failure, within)
 
     def _opened(self) -> Span:
         """Return the route span, started with the first visit."""
@@ -87,27 +95,44 @@ class StepTrace:
                 context=self._parent,
                 kind=SpanKind.INTERNAL,
                 attributes=route_start(self._step, decision, outlet.targets, outlet.classifier),
+                links=self._links(),
                 start_time=self._started_ns,
             )
         return self._route
+
+    def _links(self) -> list[Link]:
+        """Return the link of a trial to the step that it is made for: it runs behind it, in a trace of its own."""
+        of = self._decision.of
+        context = None if of is None else self._outlet.routes.find(of)
+        return [] if context is None else [Link(context, {n.DECISION_ID: str(of)})]
 
     def visit_failed(self, endpoint: Endpoint, error: ModelCallError) -> None:
         """Remember why the next visit is made."""
         self._failures[endpoint.model] = endpoint.id, error
 
+    @property
+    def span_context(self) -> SpanContext | None:
+        """The route span's, by which others link to it; None before the first visit."""
+        return None if self._route is None else self._route.get_span_context()
+
+    def attached(self) -> AbstractContextManager[object]:
+        """Make the route span current, also when it has ended: for what is logged of the step."""
+        return nullcontext() if self._route is None else _Attached(set_span_in_context(self._route, self._parent))
+
     @guarded
-    def step_ended(
-        self, status: OutcomeStatus, attempts: Sequence[Attempt], answered: Attempt | None, check: Check
-    ) -> None:
-        """End the route span."""
-        if self._route is None and status == "cancelled":
+    def step_ended(self, ending: Ending) -> None:
+        """End the route span, and record the step's metrics."""
+        if self._route is None and ending.status == "cancelled":
             return  # nothing was ever called
-        span = self._opened()
+        outlet, span = self._outlet, self._opened()
         try:
             if span.is_recording():
-                span.set_attributes(route_end(self._decision, self._outlet.targets, status, attempts, answered, check))
-                if status == "exhausted":
+                span.set_attributes(route_end(self._decision, outlet.targets, ending))
+                if ending.status == "exhausted":
                     span.set_status(Status(StatusCode.ERROR, "exhausted"))
+            outlet.routes.note(self._decision.id, span.get_span_context())
+            within = set_span_in_context(span, self._parent)
+            outlet.instruments.ended(self._decision, ending, outlet.targets, within)
         finally:
             span.end()
 
@@ -116,21 +141,28 @@ class VisitTrace:
     """Observes one visit; see `ports.VisitObserver`."""
 
     def __init__(
-        self, step: StepTrace, endpoint: Endpoint, outlet: Outlet, task_type: str, parent: otel_context.Context
+        self, step: StepTrace, endpoint: Endpoint, outlet: Outlet, decision: Decision, parent: otel_context.Context
     ) -> None:
-        self._step, self._endpoint, self._outlet, self._task_type = step, endpoint, outlet, task_type
+        self._step, self._endpoint, self._outlet, self._decision = step, endpoint, outlet, decision
         self._current = parent
         self._chat: Span | None = None
+        self._content: StepContent | None = None
+        self._known: Mapping[str, Any] = {}
 
     def begin(self, chat: Span, current: otel_context.Context) -> None:
         """Take over the span, and the context in which it is current."""
         self._chat, self._current = chat, current
 
+    def captures(self, content: StepContent, known: Mapping[str, Any]) -> None:
+        """Take what writes the content down, and what was known of the call at its start."""
+        self._content, self._known = content, known
+
     @guarded
     def attempt_ended(self, attempt: Attempt) -> None:
         """Record the call's metrics."""
         outlet = self._outlet
-        outlet.instruments.attempted(attempt, outlet.targets[attempt.endpoint_id], self._task_type)
+        target = outlet.targets[attempt.endpoint_id]
+        outlet.instruments.attempted(attempt, target, self._decision, self._current)
 
     @guarded
     def ended(self, attempts: Sequence[Attempt], view: ResponseView | None, error: ModelCallError | None) -> None:
@@ -143,11 +175,20 @@ class VisitTrace:
             return
         try:
             if span.is_recording() and attempts:
-                span.set_attributes(chat_end(attempts, view))
+                span.set_attributes(chat_end(self._outlet.targets[self._endpoint.id], attempts, view))
                 if failed is not None:
                     _mark_failed(span, failed)
+            if self._content is not None and attempts:
+                self._content.told(span, view, lambda: self._all_known(attempts, view, failed), self._current)
         finally:
             span.end()
+
+    def _all_known(
+        self, attempts: Sequence[Attempt], view: ResponseView | None, failed: ModelCallError | None
+    ) -> dict[str, Any]:
+        """What the span says too."""
+        target = self._outlet.targets[self._endpoint.id]
+        return {**self._known, **chat_end(target, attempts, view), **({} if failed is None else _failure(failed))}
 
     def attached(self) -> AbstractContextManager[object]:
         """Make the chat span current, so that HTTP spans nest beneath it."""
@@ -162,10 +203,14 @@ class VisitTrace:
 
 def _mark_failed(span: Span, error: ModelCallError) -> None:
     """Set the status ourselves: a recorded exception would carry the provider's text."""
-    span.set_attribute(n.ERROR_TYPE, error.kind)
-    if error.status is not None:
-        span.set_attribute(n.HTTP_STATUS, error.status)
+    span.set_attributes(_failure(error))
     span.set_status(Status(StatusCode.ERROR, error.kind))
+
+
+def _failure(error: ModelCallError) -> dict[str, str | int]:
+    """Return what is told of an error."""
+    status = {} if error.status is None else {n.HTTP_STATUS: error.status}
+    return {n.ERROR_TYPE: error.kind, **status}
 
 
 class _Attached:

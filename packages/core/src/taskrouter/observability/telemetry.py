@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
-from opentelemetry import metrics, trace
+from opentelemetry import _logs, metrics, trace
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
 from taskrouter.config import ModelConfig, TelemetryConfig
 from taskrouter.decision import Decision
+from taskrouter.errors import RoutingError, error_kind
 from taskrouter.observability import names as n
-from taskrouter.observability.attributes import Target
-from taskrouter.observability.guard import guarded
+from taskrouter.observability.attributes import Target, refused_step
+from taskrouter.observability.content import Content
+from taskrouter.observability.conventions import SCHEMA_URLS, chosen
+from taskrouter.observability.guard import guarded, spared
 from taskrouter.observability.instruments import Instruments
+from taskrouter.observability.routes import Routes
 from taskrouter.observability.step_trace import Outlet, StepTrace
+from taskrouter.ports import Redactor
 from taskrouter.step import Step
+
+LINKED: Final = 128
+"""Links of one span, as many as the SDK keeps unless it is told otherwise."""
 
 
 class Telemetry:
@@ -26,6 +36,8 @@ class Telemetry:
         classifier: name of the classifier, for the route span.
         tracer_provider: where spans go; default: the global one.
         meter_provider: where metrics go; default: the global one.
+        logger_provider: where content events go; default: the global one.
+        redactors: what takes private things out of captured content, by name.
     """
 
     def __init__(
@@ -37,15 +49,32 @@ class Telemetry:
         classifier: str,
         tracer_provider: trace.TracerProvider | None = None,
         meter_provider: metrics.MeterProvider | None = None,
+        logger_provider: _logs.LoggerProvider | None = None,
+        redactors: Mapping[str, Redactor] | None = None,
     ) -> None:
         self._enabled = config.enabled
         self._injected = tracer_provider is not None or meter_provider is not None
-        self._instruments = Instruments(metrics.get_meter(n.SCOPE, version, meter_provider, schema_url=n.SCHEMA_URL))
+        convention = chosen()
+        schema_url = SCHEMA_URLS[convention]
+        self._instruments = spared(
+            lambda: Instruments(metrics.get_meter(n.SCOPE, version, meter_provider, schema_url=schema_url), convention),
+            lambda: Instruments(metrics.NoOpMeter(n.SCOPE), convention),
+        )
+        self._tracer = spared(
+            lambda: trace.get_tracer(n.SCOPE, version, tracer_provider, schema_url=schema_url), trace.NoOpTracer
+        )
         self._outlet = Outlet(
-            tracer=trace.get_tracer(n.SCOPE, version, tracer_provider, schema_url=n.SCHEMA_URL),
+            tracer=self._tracer,
             instruments=self._instruments,
             targets={name: Target.of(card, usage_owner=config.usage_owner) for name, card in models.items()},
             classifier=classifier,
+            routes=Routes(),
+            content=Content.of(
+                config,
+                redactors=redactors or {},
+                scope=lambda: _logs.get_logger(n.SCOPE, version, logger_provider, schema_url),
+                injected=logger_provider is not None,
+            ),
         )
 
     @property
@@ -55,16 +84,79 @@ class Telemetry:
             return False
         # The API hands out a proxy until an SDK is installed. Asking the private globals would be surer; the class
         # names of the two stand-ins are public.
-        return self._injected or not (
+        if self._injected or not (
             isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider | trace.NoOpTracerProvider)
             and type(metrics.get_meter_provider()).__name__ in ("_ProxyMeterProvider", "NoOpMeterProvider")
-        )
-
-    @guarded
-    def decided(self, decision: Decision) -> None:
-        """Count a decision and its duration."""
-        self._instruments.decided(decision)
+        ):
+            return True
+        return self._outlet.content is not None and self._outlet.content.in_events
 
     def step_trace(self, step: Step, decision: Decision, *, streamed: bool) -> StepTrace:
         """Return the observer that turns a step into spans."""
         return StepTrace(self._outlet, step, decision, streamed=streamed)
+
+    def close(self) -> None:
+        """Record the metrics that are due: an SDK that is none of OpenTelemetry's may never ask for them."""
+        self._instruments.flush()
+
+    @guarded
+    def refused(self, step: Step, error: RoutingError) -> None:
+        """Tell of a step for which no decision could be made: whoever is on call looks for it in the trace."""
+        if not self.listening:
+            return
+        kind = error_kind(error)
+        span = self._tracer.start_span("route", kind=SpanKind.INTERNAL, attributes=refused_step(step, error))
+        self._instruments.refused(kind, trace.set_span_in_context(span))
+        span.set_status(Status(StatusCode.ERROR, kind))
+        span.end()
+
+    @guarded
+    def breaker(self, endpoint_id: str, state: str) -> None:
+        """Count that an endpoint's circuit breaker has changed.
+
+        Args:
+            endpoint_id: the model's id, or `model@deployment`.
+            state: what it is now: `closed`, `open` or `down`.
+        """
+        if self.listening:
+            self._instruments.breaker(self._outlet.targets[endpoint_id], endpoint_id, state)
+
+    @guarded
+    def judged(
+        self,
+        decisions: Sequence[str],
+        score: float,
+        source: str,
+        *,
+        elsewhere: Callable[[str], tuple[str, str] | None] = lambda _: None,
+    ) -> None:
+        """Tell of a label, with links to the steps that it is of: it may come when their traces are long over.
+
+        Args:
+            decisions: ids of the steps.
+            score: from 0 to 1.
+            source: who says so.
+            elsewhere: finds the ids of trace and route span, hexadecimal, of a step that is not remembered here.
+        """
+        if not self.listening:
+            return
+        self._instruments.judged(source)
+        attributes: dict[str, str | float | int] = {n.FEEDBACK_SCORE: float(score), n.FEEDBACK_SOURCE: source}
+        if len(decisions) == 1:
+            attributes[n.DECISION_ID] = decisions[0]
+        else:
+            attributes[n.FEEDBACK_STEPS] = len(decisions)
+        links = []
+        for decision_id in decisions[:LINKED]:
+            context = self._outlet.routes.find(decision_id) or _remote(elsewhere(decision_id))
+            if context is not None:
+                links.append(Link(context, {n.DECISION_ID: decision_id}))
+        self._tracer.start_span("feedback", kind=SpanKind.INTERNAL, attributes=attributes, links=links).end()
+
+
+def _remote(ids: tuple[str, str] | None) -> SpanContext | None:
+    """Return the context of a span that another process has made."""
+    if ids is None:
+        return None
+    trace_id, span_id = (int(part, 16) for part in ids)
+    return SpanContext(trace_id, span_id, is_remote=True, trace_flags=trace.TraceFlags(trace.TraceFlags.SAMPLED))

@@ -26,6 +26,7 @@ from taskrouter.errors import (
     ConfigurationError,
     NoEligibleModelError,
     TaskRouterError,
+    raised_at,
 )
 from taskrouter.grading import Reply
 from taskrouter.learning import Identity, Labelled, Lesson, Scored
@@ -140,8 +141,8 @@ class Shadow:
             if self._worker.stopped or self._sampling.random() >= self._config.share or not repeatable(step):
                 return
             self._take(_Job(_snapshot(step), outcome, caller))
-        except Exception:  # a shadow may fail; the user's call does not
-            logger.warning("a step could not be taken for a shadow", exc_info=True)
+        except Exception as error:  # noqa: BLE001 - a shadow may fail; the user's call does not
+            logger.warning("a step could not be taken for a shadow: %s", raised_at(error))
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until nothing is left to do; tell whether it came to that within the time."""
@@ -162,17 +163,17 @@ class Shadow:
     def _work(self, job: _Job) -> None:
         try:
             self._shadow(job)
-        except Exception as error:  # whatever happens here is no concern of the user's calls
+        except Exception as error:  # noqa: BLE001 - whatever happens here is no concern of the user's calls
             known = isinstance(error, TaskRouterError)
             self._without(type(error).__name__)
-            logger.log(logging.DEBUG if known else logging.WARNING, "a shadow failed", exc_info=not known)
+            logger.log(logging.DEBUG if known else logging.WARNING, "a shadow failed: %s", raised_at(error))
 
     # --- one step -----------------------------------------------------------------------------------------------
 
     def _shadow(self, job: _Job) -> None:
         trials = self._trials()
         step, decision = job.step, job.outcome.decision
-        bounds = trials.bounds(step, use=decision.use)
+        bounds = trials.bounds(step, decision=decision)
         identity = trials.identity(step)
         served = _served(job.outcome)
         found = {served.plan: served}

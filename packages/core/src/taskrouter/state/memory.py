@@ -111,11 +111,13 @@ class MemoryStore:
         later = (record for record in records if after is None or record.position > after)
         return tuple(itertools.islice(later, max(limit, 0)))
 
-    def trim(self, log: str, *, keep: int) -> None:
-        """Forget all but the newest records of a log."""
+    def trim(self, log: str, *, keep: int | None = None, before_s: float | None = None) -> None:
+        """Forget the oldest records of a log, by their number, their age or both."""
         with self._lock:
             records = self._logs.get(log, deque())
-            for _ in range(len(records) - max(keep, 0)):
+            while keep is not None and len(records) > max(keep, 0):
+                records.popleft()
+            while before_s is not None and records and records[0].at_s < before_s:
                 records.popleft()
 
     def close(self) -> None:

@@ -44,9 +44,9 @@ class NamespacedStore:
         """Return records in their order, from the first or from the one after a position."""
         return self._store.read(self._prefix + log, after=after, limit=limit)
 
-    def trim(self, log: str, *, keep: int) -> None:
-        """Forget all but the newest records of a log."""
-        self._store.trim(self._prefix + log, keep=keep)
+    def trim(self, log: str, *, keep: int | None = None, before_s: float | None = None) -> None:
+        """Forget the oldest records of a log, by their number, their age or both."""
+        self._store.trim(self._prefix + log, keep=keep, before_s=before_s)
 
     def close(self) -> None:
         """Close the store."""

@@ -19,7 +19,7 @@ FORMS = {"memory": "memory:", "sqlite": "sqlite:///", **{scheme: f"{scheme}://" 
 """How an address starts, by its scheme."""
 
 
-def open_store(url: str, *, namespace: str = "default") -> StateStore:
+def open_store(url: str, *, namespace: str = "default", read_only: bool = False) -> StateStore:
     """Open a store by its address.
 
     Args:
@@ -27,6 +27,7 @@ def open_store(url: str, *, namespace: str = "default") -> StateStore:
             or `unix://`; or `env:NAME`, where the address is in that environment variable, as one with a password
             should be.
         namespace: stores of the same address and another namespace do not see each other.
+        read_only: nothing will be written, and a SQLite file need not be writable.
 
     Raises:
         ConfigurationError: the scheme is unknown, the variable is not set, or the store cannot be used as addressed.
@@ -38,7 +39,7 @@ def open_store(url: str, *, namespace: str = "default") -> StateStore:
     if address in {"memory:", "memory://"}:
         return MemoryStore()
     if scheme == "sqlite":
-        store = SQLiteStore(_file(address))
+        store = SQLiteStore(_file(address), read_only=read_only)
         return store if namespace == "default" else NamespacedStore(store, namespace)
     if scheme in SCHEMES and address.startswith(f"{scheme}://"):
         return RedisStore(address, namespace=namespace)
@@ -72,3 +73,21 @@ def _unknown(scheme: str, *, where: str) -> ConfigurationError:
     near = difflib.get_close_matches(scheme.lower(), FORMS, n=1) if re.fullmatch(r"\w{1,20}", scheme) else []
     hint = f"; did you mean {FORMS[near[0]]}?" if near else ""
     return ConfigurationError(f"{where} does not start with a known scheme ({', '.join(FORMS.values())}){hint}")
+
+
+def existing(url: str) -> str:
+    """Return the address of a store that is to be read, if reading it does not make a new one.
+
+    Raises:
+        ConfigurationError: it is of a process's memory, or there is no such file.
+    """
+    address = os.environ.get(url[4:], "") if url.startswith("env:") else url
+    if address.startswith("memory:"):
+        raise ConfigurationError(
+            "memory: is the state of a process and ends with it; read a store that was kept, such as sqlite:///file"
+        )
+    if address.startswith("sqlite:") and not (file := _file(address)).is_file():
+        shown = address.removeprefix("sqlite:///")
+        what = f"{shown} is a folder: name the file in it" if file.is_dir() else f"there is no state file {shown}"
+        raise ConfigurationError(what)
+    return url

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import re
 import time
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 from taskrouter.errors import ConfigurationError, MissingExtraError, StoreUnavailable
 from taskrouter.state.redis_address import RedisAddress, read_address
 from taskrouter.state.redis_failures import nonsense, speaks_otherwise, translated
-from taskrouter.state.redis_scripts import APPEND, CLAIM, PUT
+from taskrouter.state.redis_scripts import APPEND, CLAIM, PUT, TRIM
 from taskrouter.state.rules import LARGEST, checked
 from taskrouter.state.store import Claim, Entry, LogRecord, Report, Total
 
@@ -136,14 +137,20 @@ class RedisStore:
         key = self._key("log", log)
         return self._understood(_records, self._ask(lambda client: client.xrange(key, min=start, count=limit)))
 
-    def trim(self, log: str, *, keep: int) -> None:
-        """Forget all but the newest records of a log.
+    def trim(self, log: str, *, keep: int | None = None, before_s: float | None = None) -> None:
+        """Forget the oldest records of a log, by their number, their age or both.
 
         Raises:
             StoreUnavailable: the server cannot be reached.
             ConfigurationError: it is no Redis server, or it refuses us.
         """
-        self._ask(lambda client: client.xtrim(self._key("log", log), maxlen=max(keep, 0), approximate=False))
+        key = self._key("log", log)
+        if keep is not None:
+            self._ask(lambda client: client.xtrim(key, maxlen=max(keep, 0), approximate=False))
+        if before_s is not None:
+            last = f"{max(math.ceil(round(before_s * 1000, 3)) - 1, 0)}"
+            while self._script(TRIM, [key], [last, str(AT_ONCE)]) == AT_ONCE:
+                pass
 
     def close(self) -> None:
         """Close the connections."""

@@ -87,3 +87,13 @@ end
 return #ARGV
 """
 """Add records next to each other: all of them or, when the server dies, none."""
+
+TRIM = """
+-- KEYS: the log (stream). ARGV: the last millisecond that is to be forgotten, how many records at most.
+local found = redis.call('XRANGE', KEYS[1], '-', ARGV[1], 'COUNT', ARGV[2])
+for _, record in ipairs(found) do
+  redis.call('XDEL', KEYS[1], record[1])
+end
+return #found
+"""
+"""Remove the oldest records by their age, and return how many there were. `XTRIM MINID` came only with Redis 6.2."""

@@ -118,9 +118,9 @@ class ResilientStore:
         """
         return self._do(lambda: self._store.read(log, after=after, limit=limit), self._unavailable)
 
-    def trim(self, log: str, *, keep: int) -> None:
-        """Forget all but the newest records of a log; while away, nothing."""
-        self._do(lambda: self._store.trim(log, keep=keep), lambda: None)
+    def trim(self, log: str, *, keep: int | None = None, before_s: float | None = None) -> None:
+        """Forget the oldest records of a log, by their number, their age or both; while away, nothing."""
+        self._do(lambda: self._store.trim(log, keep=keep, before_s=before_s), lambda: None)
 
     def close(self) -> None:
         """Try once more to write what waits, then close the store."""

@@ -33,6 +33,8 @@ class SQLiteStore:
         timeout_s: how long a call may take before it raises `StoreUnavailable`.
         sweep_s: how often what has expired is removed from the file.
         clock: seconds since the epoch.
+        read_only: the file is there, and only read: no other file and no table is made, and it need not be writable.
+            Whatever would write raises `StoreUnavailable`.
 
     Raises:
         ConfigurationError: the folder does not exist, the file is not ours, or it was written by a newer version.
@@ -49,10 +51,11 @@ class SQLiteStore:
         timeout_s: float = 2.0,
         sweep_s: float = 60.0,
         clock: Callable[[], float] = time.time,
+        read_only: bool = False,
     ) -> None:
         self._clock = clock
         # Half of the time for another process's lock, so that those who came while we waited are served too.
-        self._file = StateFile(path, timeout_s=timeout_s / 2)
+        self._file = StateFile(path, timeout_s=timeout_s / 2, read_only=read_only)
         self._idle = [self._file.connect()]
         self._writer = Writer(self._file, timeout_s=timeout_s, sweep_s=sweep_s, clock=clock)
         self._end = weakref.finalize(self, _let_go, self._writer, self._idle)  # runs at the interpreter's exit, too
@@ -109,13 +112,18 @@ class SQLiteStore:
         with self._reading() as connection:
             return statements.read(connection, log, int(after or 0), max(limit, 0))
 
-    def trim(self, log: str, *, keep: int) -> None:
-        """Forget all but the newest records of a log.
+    def trim(self, log: str, *, keep: int | None = None, before_s: float | None = None) -> None:
+        """Forget the oldest records of a log, by their number, their age or both.
+
+        They go in parts, between which other writers have their turn. The file does not shrink: what comes next takes
+        their place in it.
 
         Raises:
             StoreUnavailable: the file is locked or cannot be written.
         """
-        self._writer.write(lambda connection: statements.trim(connection, log, max(keep, 0)))
+        oldest = statements.Oldest(log, keep, before_s)
+        while self._writer.write(lambda connection: statements.trim(connection, oldest)):
+            pass
 
     def close(self) -> None:
         """Write what is under way and close the file. Later calls raise `StoreUnavailable`."""

@@ -62,6 +62,17 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
         raise
 
 
+def kept(connection: sqlite3.Connection, path: str) -> None:
+    """Make sure of a file that is only to be read.
+
+    Raises:
+        ConfigurationError: there is nothing in it, or it is another application's or of a newer version.
+        sqlite3.Error: the file cannot be read.
+    """
+    if not _version(connection, path):
+        raise ConfigurationError(f"{path} is empty: no router has kept anything in it yet")
+
+
 def _version(connection: sqlite3.Connection, path: str) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from taskrouter.state.rules import fits
 from taskrouter.state.store import Claim, Entry, LogRecord, Report, Total
 
 SWEPT_AT_ONCE = 500
+TRIMMED_AT_ONCE = 2000
 
 _ACCOUNT = """
 SELECT a.spent, a.held, a.owners, a.expires_at_s, p.spent, p.held
 FROM accounts a LEFT JOIN parts p ON p.account = a.account AND p.owner = ? WHERE a.account = ?"""
 _WRITE_PART = "INSERT OR REPLACE INTO parts (account, owner, spent, held) VALUES (?, ?, ?, ?)"
 _WRITE_ACCOUNT = "INSERT OR REPLACE INTO accounts (account, spent, held, owners, expires_at_s) VALUES (?, ?, ?, ?, ?)"
-_OLDEST_KEPT = "SELECT position FROM records WHERE log = ? ORDER BY position DESC LIMIT 1 OFFSET ?"
+_BEHIND_THOSE_KEPT = "SELECT position FROM records WHERE log = ? ORDER BY position DESC LIMIT 1 OFFSET ?"
+_FIRST_YOUNG = "SELECT position - 1 FROM records WHERE log = ? AND at_s >= ? ORDER BY position LIMIT 1"
+_FORGET = """
+DELETE FROM records WHERE position IN (
+    SELECT position FROM records WHERE log = ? AND position <= ? ORDER BY position LIMIT ?
+)"""
 _NOTHING = (0, 0, 0, None, None, None)
 
 
@@ -74,14 +81,33 @@ def append(connection: sqlite3.Connection, rows: Sequence[tuple[str, float, str]
 
 def read(connection: sqlite3.Connection, log: str, after: int, limit: int) -> tuple[LogRecord, ...]:
     """Return records of a log behind a position."""
-    query = "SELECT position, at_s, text FROM records WHERE log = ? AND position > ? ORDER BY position LIMIT ?"
+    # A damaged file may hold anything in any column; what is no text is left to whoever reads the record.
+    query = """SELECT position, CAST(at_s AS REAL), CAST(text AS TEXT) FROM records
+        WHERE log = ? AND position > ? ORDER BY position LIMIT ?"""
     rows = connection.execute(query, (log, after, limit))
     return tuple(LogRecord(position=f"{position:020d}", at_s=at_s, text=text) for position, at_s, text in rows)
 
 
-def trim(connection: sqlite3.Connection, log: str, keep: int) -> None:
-    """Delete all but the newest records of a log."""
-    connection.execute(f"DELETE FROM records WHERE log = ? AND position <= ({_OLDEST_KEPT})", (log, log, keep))  # noqa: S608 - a constant
+class Oldest(NamedTuple):
+    """The records of a log that are to be forgotten."""
+
+    log: str
+    keep: int | None
+    before_s: float | None
+
+
+def trim(connection: sqlite3.Connection, oldest: Oldest) -> bool:
+    """Delete the oldest records of a log, so many at once that nobody waits for it; return whether there are more."""
+    ends = []
+    if oldest.keep is not None:
+        ends.append(connection.execute(_BEHIND_THOSE_KEPT, (oldest.log, max(oldest.keep, 0))).fetchone())
+    if oldest.before_s is not None:
+        young = connection.execute(_FIRST_YOUNG, (oldest.log, oldest.before_s)).fetchone()
+        ends.append(young or connection.execute(_BEHIND_THOSE_KEPT, (oldest.log, 0)).fetchone())
+    last = max((end[0] for end in ends if end is not None), default=None)
+    if last is None:
+        return False
+    return connection.execute(_FORGET, (oldest.log, last, TRIMMED_AT_ONCE)).rowcount == TRIMMED_AT_ONCE
 
 
 def sweep(connection: sqlite3.Connection, now_s: float) -> None:

@@ -109,8 +109,15 @@ class StateStore(Protocol):
         """Return records in their order, from the first or from the one after a position."""
         ...
 
-    def trim(self, log: str, *, keep: int) -> None:
-        """Forget all but the newest records of a log."""
+    def trim(self, log: str, *, keep: int | None = None, before_s: float | None = None) -> None:
+        """Forget the oldest records of a log.
+
+        Args:
+            log: the log.
+            keep: forget all but so many of the newest; None: how many there are does not matter.
+            before_s: forget what was appended before this time, seconds since the epoch, up to the first record that
+                is younger; None: their age does not matter.
+        """
         ...
 
     def close(self) -> None:

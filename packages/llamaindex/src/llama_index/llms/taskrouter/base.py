@@ -33,7 +33,7 @@ from llama_index.llms.taskrouter._request import Request
 from taskrouter import ConfigurationError, Router
 from taskrouter.adapters import Arguments, Candidates, check_arguments, checked, narrowed, parts_of
 from taskrouter.adapters.construction import ConfigSpec
-from taskrouter.router import PolicySpec
+from taskrouter.policies import PolicySpec
 
 Window = Literal["min", "max"] | int
 _LLM_FIELDS = (
