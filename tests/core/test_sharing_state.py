@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -141,6 +142,24 @@ def test_a_router_that_is_forgotten_is_collected_and_leaves_no_thread(url: str, 
     with router.budget(usd=1.0, key="job"):
         ask(router)
     assert threads() != []
+    gone = weakref.ref(router)
+    del router
+    wait_until(lambda: gc.collect() >= 0 and gone() is None)
+    wait_until(lambda: gc.collect() >= 0 and threads() == [])
+
+
+def test_a_router_that_is_forgotten_while_its_file_is_locked_is_collected_too(
+    tmp_path: Path, threads: Threads, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "state.db"
+    router = shared_router(f"sqlite:///{file}", refresh_s=3600.0)
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with router.budget(usd=1.0, key="job"):
+        ask(router)
+    wait_until(lambda: "is away" in caplog.text)  # the record is kept, and must not keep the router
+    other.execute("ROLLBACK")
+    other.close()
     gone = weakref.ref(router)
     del router
     wait_until(lambda: gc.collect() >= 0 and gone() is None)

@@ -7,11 +7,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
+from opentelemetry.trace import SpanContext, StatusCode, format_span_id, format_trace_id
 from tests.core.observability.recorder import STEP, Recorder, attributes, card, completion
 
 from taskrouter import FeedbackError, NoEligibleModelError, Step, StepContext
 from taskrouter.observability import names as n
+from taskrouter.observability.routes import Routes
 
 
 def test_a_label_is_a_span_with_a_link_to_its_step(recorder: Recorder) -> None:
@@ -92,3 +93,11 @@ def test_the_ledger_names_the_trace_of_a_step(recorder: Recorder) -> None:
     assert record is not None
     assert route is not None
     assert record.trace == (format_trace_id(route.trace_id), format_span_id(route.span_id))
+
+
+def test_a_stream_that_ends_in_the_middle_of_a_note_waits_for_nobody() -> None:
+    routes = Routes()
+    context = SpanContext(1, 2, is_remote=False)
+    with routes._lock:  # as where its garbage is collected while the same thread is at another note
+        routes.note("dec_0123456789abcdef", context)
+    assert routes.find("dec_0123456789abcdef") is context

@@ -93,7 +93,7 @@ class LessonBook:
         try:
             self._store.append(LESSONS, records)
         except StoreUnavailable as error:
-            logger.warning("%d lessons could not be kept: %s", len(news), error)
+            logger.warning("%d lessons could not be kept: %s", len(news), str(error))
             return Taught(len(news), kept=False)
         return Taught(len(news), kept=True)
 

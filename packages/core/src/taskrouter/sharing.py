@@ -114,11 +114,11 @@ class Sharing:
                 self._write()
                 self._failing = False
             except StoreUnavailable as error:
-                logger.debug("the store could not be reached: %s", error)
+                logger.debug("the store could not be reached: %s", str(error))
             except Exception as error:  # noqa: BLE001 - the thread must live: without it budgets and breakers would silently part
                 level = logging.DEBUG if self._failing else logging.WARNING
                 self._failing = True
-                why: object = error if isinstance(error, ConfigurationError) else raised_at(error)
+                why = str(error) if isinstance(error, ConfigurationError) else raised_at(error)
                 logger.log(level, "the %s store cannot be used: %s", self._store.name, why)
 
     def stop(self, *, close: bool = False) -> None:
@@ -221,10 +221,9 @@ def _exchange_until_gone(
     while True:
         sharing = reference()
         if sharing is None:  # its router was dropped without a word: what it has spent is written all the same
-            with suppress(Exception):
-                budgets.synchronise()
-                write()
-                store.close()
+            for last in (budgets.synchronise, write, store.close):
+                with suppress(Exception):
+                    last()
             return
         if sharing.stopped:
             return

@@ -271,7 +271,7 @@ class Teaching:
         try:
             self.catch_up()
         except StoreUnavailable as error:
-            logger.debug("labels could not be read: %s", error)
+            logger.debug("labels could not be read: %s", str(error))
         except Exception as error:  # noqa: BLE001 - learning may fail; the user's calls do not
             logger.warning("labels could not be read: %s", raised_at(error))
 

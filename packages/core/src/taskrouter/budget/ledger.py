@@ -99,7 +99,8 @@ class Ledger:
         """Accounts whose turn to be exchanged will come although they are not used."""
         self._most = MOST
         self._life = 0
-        self._lock = threading.Lock()
+        # It may be taken twice: a stream that nobody holds any more ends wherever its garbage is collected.
+        self._lock = threading.RLock()
         self._one_at_a_time = threading.Lock()
         forks.watch(self)
 
@@ -113,7 +114,7 @@ class Ledger:
 
     def after_fork_in_child(self) -> None:
         """Begin anew. What the parent has spent still counts; its calls that are under way are its own to settle."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._one_at_a_time = threading.Lock()
         self._life += 1
         self._fresh, self._rota = set(), []

@@ -6,7 +6,7 @@ import math
 import random
 from collections import deque
 from collections.abc import Container, Iterable, Mapping, Sequence
-from threading import Lock
+from threading import RLock
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -71,7 +71,8 @@ class Health:
     ) -> None:
         self._config = config
         self._balance = Balance(balance, region, config.window_s, rng or random.Random())
-        self._lock = Lock()
+        # It may be taken twice: a stream that nobody holds any more ends wherever its garbage is collected.
+        self._lock = RLock()
         self.turns: deque[Turn] = deque(maxlen=UNHEARD)
         """Breakers that calls of this process have opened or closed, oldest first, for whoever takes them out."""
         self._snapshot = _OUTDATED

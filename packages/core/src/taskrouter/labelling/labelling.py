@@ -206,7 +206,7 @@ class Labelling:
         try:
             found = self._kept.read()
         except StoreUnavailable as error:
-            logger.debug("labels could not be read: %s", error)
+            logger.debug("labels could not be read: %s", str(error))
             return
         for identity, label in found.items():
             if identity not in self._labels:
@@ -230,7 +230,7 @@ class Labelling:
             try:
                 self._kept.write(job.identity, label)
             except StoreUnavailable as error:
-                logger.debug("a label could not be kept: %s", error)
+                logger.debug("a label could not be kept: %s", str(error))
 
     def _settle(self, identity: Identity, label: Classification | None) -> bool:
         """Remember what was said if it is sure enough; tell whether it is."""

@@ -63,7 +63,8 @@ class Behind(Generic[T]):
     def _rest(self) -> None:
         self._queue: deque[T] = deque()
         self._flushing = threading.Lock()
-        self._counting = threading.Lock()
+        # It may be taken twice: a stream that nobody holds any more ends wherever its garbage is collected.
+        self._counting = threading.RLock()
 
     def text(self, item: T) -> str:
         """Return the record of what was left; it is asked when the record is written."""

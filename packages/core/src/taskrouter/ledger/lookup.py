@@ -67,7 +67,7 @@ class LedgerLookup:
                 found = self._store.read(DECISIONS, after=self._before[decision_id], limit=1)
             record = Record.read(found[0].text) if found else None
         except StoreUnavailable as error:
-            logger.debug("the ledger could not be read: %s", error)
+            logger.debug("the ledger could not be read: %s", str(error))
             return None
         except (ValidationError, ValueError) as error:
             logger.debug("a decision in the ledger cannot be read: %s", type(error).__name__)

@@ -21,7 +21,8 @@ class Routes:
     def __init__(self, kept: int = KEPT) -> None:
         self._kept = kept
         self._known: dict[str, SpanContext] = {}
-        self._lock = threading.Lock()
+        # It may be taken twice: a stream that nobody holds any more ends wherever its garbage is collected.
+        self._lock = threading.RLock()
 
     def note(self, decision_id: str, context: SpanContext) -> None:
         """Remember a step."""

@@ -201,7 +201,8 @@ class ResilientStore:
             self._away_since_s = time.monotonic()
             self._thread = threading.Thread(target=self._recover, name="taskrouter-state-retry", daemon=True)
             self._thread.start()
-        logger.warning("shared state (%s) is away, going on with local state: %s", self.name, error)
+        # The words alone: whoever keeps the record would keep the error, and with it all that was under way.
+        logger.warning("shared state (%s) is away, going on with local state: %s", self.name, str(error))
 
     def _recover(self) -> None:
         while not self._closing.wait(self._retry_s):
@@ -215,7 +216,7 @@ class ResilientStore:
             self._store.entries("")
             self._shares.announce(self._store)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may succeed
-            logger.debug("shared state (%s) is still away: %s", self.name, error)
+            logger.debug("shared state (%s) is still away: %s", self.name, str(error))
             return False
         return True
 
@@ -237,7 +238,7 @@ class ResilientStore:
                 self._reached = True
                 self._returns += 1
         except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may succeed
-            logger.debug("shared state (%s) is still away: %s", self.name, error)
+            logger.debug("shared state (%s) is still away: %s", self.name, str(error))
             return False
         logger.info(
             "shared state (%s) is back after %.1f s: told it %d accounts, %d entries, %d log records (%d lost)",
