@@ -69,8 +69,9 @@ class Sampled:
         """Return how many steps the metrics know of, and how many exemplars they have."""
         data = self.reader.get_metrics_data()
         metrics = [m for r in data.resource_metrics for s in r.scope_metrics for m in s.metrics] if data else []
-        points: list[Any] = [p for m in metrics if m.name == n.DECISIONS for p in m.data.data_points]
-        return sum(p.value for p in points), sum(len(p.exemplars) for p in points)
+        counted: list[Any] = [p for m in metrics if m.name == n.DECISIONS for p in m.data.data_points]
+        timed: list[Any] = [p for m in metrics if m.name == n.DECISION_DURATION for p in m.data.data_points]
+        return sum(p.value for p in counted), sum(len(p.exemplars) for p in timed)
 
 
 def step(task_type: Any = "chat") -> Step:

@@ -566,7 +566,6 @@ class Router:
         if self._labelling is not None:
             self._labelling.close()
         self._dispatcher.close()
-        self._telemetry.close()
         self._state.close()
 
     async def aclose(self) -> None:
@@ -577,7 +576,6 @@ class Router:
             await asyncio.to_thread(self._labelling.close)
         await self._dispatcher.aclose()
         self._dispatcher.close()
-        await asyncio.to_thread(self._telemetry.close)
         await asyncio.to_thread(self._state.close)
 
     def __enter__(self) -> Self:

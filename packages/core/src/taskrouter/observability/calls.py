@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from opentelemetry.context import Context
-from opentelemetry.metrics import Counter, Histogram
+from opentelemetry.metrics import Histogram
 
 from taskrouter.observability import names as n
 from taskrouter.observability.conventions import Convention
+from taskrouter.observability.totals import Total
 from taskrouter.outcome import Attempt, Usage
 
 
@@ -27,7 +28,7 @@ class CallRecorder(Protocol):
 
 
 def recorder_of_calls(
-    convention: Convention, counter: Mapping[str, Counter], histogram: Mapping[str, Histogram]
+    convention: Convention, counter: Mapping[str, Total], histogram: Mapping[str, Histogram]
 ) -> CallRecorder:
     """Return the recorder of a version, with its instruments by name."""
     return _Newest(counter, histogram) if convention == "newest" else _Released(histogram)
@@ -53,7 +54,7 @@ class _Released:
 class _Newest:
     """Counters for what is used altogether, histograms for what a call uses."""
 
-    def __init__(self, counter: Mapping[str, Counter], histogram: Mapping[str, Histogram]) -> None:
+    def __init__(self, counter: Mapping[str, Total], histogram: Mapping[str, Histogram]) -> None:
         self._duration = histogram[n.INFERENCE_DURATION]
         self._first_chunk = histogram[n.INFERENCE_FIRST_CHUNK]
         self._input, self._output = histogram[n.INFERENCE_INPUT], histogram[n.INFERENCE_OUTPUT]
@@ -68,10 +69,10 @@ class _Newest:
             return
         # What a provider does not tell apart is `unknown`, says the convention, even if it is all text.
         used = {**labels, n.MODALITY: "unknown"}
-        self._inputs.add(usage.input_tokens, used, within)
-        self._outputs.add(usage.output_tokens, used, within)
+        self._inputs.add(usage.input_tokens, used)
+        self._outputs.add(usage.output_tokens, used)
         if usage.cached_input_tokens:
-            self._cached.add(usage.cached_input_tokens, used, within)
+            self._cached.add(usage.cached_input_tokens, used)
         self._input.record(usage.input_tokens, labels, within)
         self._output.record(usage.output_tokens, labels, within)
 

@@ -6,18 +6,17 @@ from collections.abc import Mapping
 from typing import Final
 
 from opentelemetry.context import Context
-from opentelemetry.metrics import Meter
+from opentelemetry.metrics import Meter, MeterProvider
 
 from taskrouter.decision import Decision
 from taskrouter.errors import ModelCallError
 from taskrouter.observability import names as n
 from taskrouter.observability.attributes import Target, baseline_usd
-from taskrouter.observability.behind import Behind
 from taskrouter.observability.calls import recorder_of_calls
 from taskrouter.observability.conventions import Convention
-from taskrouter.observability.guard import guarded
-from taskrouter.observability.metering import counters, histograms
+from taskrouter.observability.metering import histograms
 from taskrouter.observability.metric_table import metrics
+from taskrouter.observability.totals import totals
 from taskrouter.observability.vocabulary import OTHER, Vocabulary
 from taskrouter.outcome import Attempt, Ending
 
@@ -28,14 +27,17 @@ REASONS: Final = 64
 
 
 class Instruments:
-    """The instruments of one meter. Every record is given the span that it belongs to, for exemplars.
+    """The instruments of one meter. Records of histograms are given the span that they belong to, for exemplars.
 
-    What comes with every step is recorded behind it; see `behind`.
+    Args:
+        meter: of the provider.
+        convention: whose names the convention's metrics have.
+        provider: as it was given to the router; None: OpenTelemetry's global one.
     """
 
-    def __init__(self, meter: Meter, convention: Convention) -> None:
+    def __init__(self, meter: Meter, convention: Convention, provider: MeterProvider | None = None) -> None:
         table = metrics(convention)
-        counter, histogram = counters(meter, table), histograms(meter, table)
+        counter, histogram = totals(meter, provider, table), histograms(meter, table)
         self._calls = recorder_of_calls(convention, counter, histogram)
         self._decision = histogram[n.DECISION_DURATION]
         self._decisions, self._refusals = counter[n.DECISIONS], counter[n.REFUSALS]
@@ -43,30 +45,15 @@ class Instruments:
         self._cost, self._baseline = counter[n.COST], counter[n.BASELINE]
         self._labels = counter[n.LABELS]
         self._reasons = Vocabulary(REASONS)
-        self._behind = Behind(meter)
 
     def attempted(self, attempt: Attempt, target: Target, decision: Decision, within: Context) -> None:
         """Record one call."""
-        self._behind.put(self._attempted, attempt, target, decision, within)
+        self._calls.called(attempt, target.labels, within)
+        if attempt.cost_usd:
+            self._cost.add(attempt.cost_usd, {**_model(target), **_kind(decision), n.ATTEMPT_ROLE: attempt.role})
 
     def ended(self, decision: Decision, ending: Ending, targets: Mapping[str, Target], within: Context) -> None:
         """Record one step that is over."""
-        self._behind.put(self._ended, decision, ending, targets, within)
-
-    def flush(self) -> None:
-        """Record what is due."""
-        self._behind.drain()
-
-    @guarded
-    def _attempted(self, attempt: Attempt, target: Target, decision: Decision, within: Context) -> None:
-        self._calls.called(attempt, target.labels, within)
-        if attempt.cost_usd:
-            self._cost.add(
-                attempt.cost_usd, {**_model(target), **_kind(decision), n.ATTEMPT_ROLE: attempt.role}, within
-            )
-
-    @guarded
-    def _ended(self, decision: Decision, ending: Ending, targets: Mapping[str, Target], within: Context) -> None:
         kind = _kind(decision)
         labels = {n.DECISION_MODEL: decision.model, **kind}
         self._decision.record(decision.duration_s, labels, within)
@@ -78,20 +65,19 @@ class Instruments:
                 n.DECISION_REASON: self._reasons.known(decision.reason),
                 n.OUTCOME_STATUS: ending.status,
             },
-            within,
         )
         if ending.cost_usd is None:
             return  # a saving is claimed only where the whole price of an answer is known
         if baseline := baseline_usd(decision, targets[decision.incumbent].card, ending):
-            self._baseline.add(baseline, {n.REQUEST_MODEL: decision.incumbent, **kind}, within)
+            self._baseline.add(baseline, {n.REQUEST_MODEL: decision.incumbent, **kind})
 
-    def refused(self, error_type: str, within: Context) -> None:
+    def refused(self, error_type: str) -> None:
         """Record a step that was not decided."""
-        self._refusals.add(1, {n.ERROR_TYPE: error_type}, within)
+        self._refusals.add(1, {n.ERROR_TYPE: error_type})
 
-    def fell_back(self, target: Target, error: ModelCallError, within: Context) -> None:
+    def fell_back(self, target: Target, error: ModelCallError) -> None:
         """Record that a model was left for another one."""
-        self._fallbacks.add(1, {**_model(target), n.ERROR_TYPE: error.kind}, within)
+        self._fallbacks.add(1, {**_model(target), n.ERROR_TYPE: error.kind})
 
     def judged(self, source: str) -> None:
         """Record a label."""

@@ -1,21 +1,12 @@
-"""Instruments, made from the table of metrics."""
+"""Histograms, made from the table of metrics; counters are in `totals`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from opentelemetry.metrics import Counter, Histogram, Meter
+from opentelemetry.metrics import Histogram, Meter
 
 from taskrouter.observability.metric_table import Metric
-
-
-def counters(meter: Meter, table: Iterable[Metric]) -> dict[str, Counter]:
-    """Return the counters of a table by name."""
-    return {
-        metric.name: meter.create_counter(metric.name, unit=metric.unit, description=metric.meaning)
-        for metric in table
-        if metric.kind == "counter"
-    }
 
 
 def histograms(meter: Meter, table: Iterable[Metric]) -> dict[str, Histogram]:

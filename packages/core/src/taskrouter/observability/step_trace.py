@@ -72,19 +72,19 @@ class StepTrace:
         )
         visit.begin(span, set_span_in_context(span, within))
         if role in ("primary", "fallback"):
-            self._count_fallbacks(endpoint.model, within)
+            self._count_fallbacks(endpoint.model)
         elif role == "escalation":
             self._failures = {}  # it is the plan that goes on
         if self._content is not None:
             self._content.asked(span)
             visit.captures(self._content, known)
 
-    def _count_fallbacks(self, model: str, within: otel_context.Context) -> None:
+    def _count_fallbacks(self, model: str) -> None:
         """Count the models that this one is called instead of; another deployment of a model is no fallback."""
         failures, self._failures = self._failures, {}
         failures.pop(model, None)
         for endpoint_id, failure in failures.values():
-            self._outlet.instruments.fell_back(self._outlet.targets[endpoint_id], failure, within)
+            self._outlet.instruments.fell_back(self._outlet.targets[endpoint_id], failure)
 
     def _opened(self) -> Span:
         """Return the route span, started with the first visit."""

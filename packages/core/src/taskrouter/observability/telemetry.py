@@ -57,7 +57,9 @@ class Telemetry:
         convention = chosen()
         schema_url = SCHEMA_URLS[convention]
         self._instruments = spared(
-            lambda: Instruments(metrics.get_meter(n.SCOPE, version, meter_provider, schema_url=schema_url), convention),
+            lambda: Instruments(
+                metrics.get_meter(n.SCOPE, version, meter_provider, schema_url=schema_url), convention, meter_provider
+            ),
             lambda: Instruments(metrics.NoOpMeter(n.SCOPE), convention),
         )
         self._tracer = spared(
@@ -95,10 +97,6 @@ class Telemetry:
         """Return the observer that turns a step into spans."""
         return StepTrace(self._outlet, step, decision, streamed=streamed)
 
-    def close(self) -> None:
-        """Record the metrics that are due: an SDK that is none of OpenTelemetry's may never ask for them."""
-        self._instruments.flush()
-
     @guarded
     def refused(self, step: Step, error: RoutingError) -> None:
         """Tell of a step for which no decision could be made: whoever is on call looks for it in the trace."""
@@ -106,7 +104,7 @@ class Telemetry:
             return
         kind = error_kind(error)
         span = self._tracer.start_span("route", kind=SpanKind.INTERNAL, attributes=refused_step(step, error))
-        self._instruments.refused(kind, trace.set_span_in_context(span))
+        self._instruments.refused(kind)
         span.set_status(Status(StatusCode.ERROR, kind))
         span.end()
 
