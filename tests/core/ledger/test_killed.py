@@ -30,22 +30,31 @@ KILLS = 3
 ROUNDS = 40
 
 
-def killed_after(url: str, rounds: int) -> list[list[str]]:
-    """Route until so many rounds are told of, kill, and return all that were."""
+def killed_after(url: str, rounds: int, *, before: int) -> list[list[str]]:
+    """Route until so many rounds are told of and some of them are written, kill, and return all that were told of."""
     command = [sys.executable, "-c", WORKS, url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout is not None
-        told = [worker.stdout.readline().split() for _ in range(rounds)]
+        told: list[list[str]] = []
+        while len(told) < rounds or not written(url, before):
+            told.append(worker.stdout.readline().split())
+            assert told[-1], "it ended by itself"
         worker.send_signal(signal.SIGKILL)
         rest = worker.stdout.read().splitlines(keepends=True)
     return told + [line.split() for line in rest if line.endswith("\n")]
+
+
+def written(url: str, before: int) -> bool:
+    """Tell whether decisions and events of the latest process are in the file."""
+    with Ledger.open(url) as ledger:
+        return len(list(ledger.records())) > before and {event.state for event in ledger.events()} == {"open", "closed"}
 
 
 def test_after_kill_9_the_ledger_is_whole_and_lacks_at_most_its_end(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/state.db"
     before = 0
     for _ in range(KILLS):
-        told = killed_after(url, ROUNDS)
+        told = killed_after(url, ROUNDS, before=before)
         made = [decision_id for ids in told for decision_id in ids]
         with Ledger.open(url) as ledger:
             records = list(ledger.records())
