@@ -58,7 +58,7 @@ class AccessBook:
     def failed(self, endpoint_id: str, error: ModelCallError, now_s: float, *, latency_s: float, probe: bool) -> None:
         self._close("failed", endpoint_id, probe)
 
-    def released(self, endpoint_id: str, now_s: float, *, probe: bool) -> None:
+    def released(self, endpoint_id: str, now_s: float, *, probe: bool, latency_s: float = 0.0) -> None:
         self._close("released", endpoint_id, probe)
 
     def cold_start_s(self, endpoint_id: str, now_s: float) -> float:

@@ -108,6 +108,14 @@ def test_a_cancelled_call_that_was_no_probe_leaves_the_slot_alone():
     assert health.admit("a", 12.0) is None
 
 
+def test_a_probe_that_was_taken_for_lost_and_is_cancelled_then_leaves_the_slot_of_the_next_one_alone():
+    health = opened()
+    admitted(health, 10.0)
+    assert admitted(health, 10.0 + PROBE_S).probe
+    health.released("a", 11.0 + PROBE_S, latency_s=1.0 + PROBE_S)
+    assert health.admit("a", 11.0 + PROBE_S) is None
+
+
 @pytest.mark.parametrize("error", [e.LocalFailure("a"), e.RateLimited("a", retry_after_s=0.1)], ids=kind)
 def test_a_forced_call_without_a_verdict_leaves_the_slot_of_the_probe_alone(error):
     health = opened()

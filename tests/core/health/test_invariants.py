@@ -117,7 +117,9 @@ class HealthMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
         call = self.end(data)
-        self.health.released(call.admission.endpoint.id, self.now_s, probe=call.admission.probe)
+        self.health.released(
+            call.admission.endpoint.id, self.now_s, probe=call.admission.probe, latency_s=self.now_s - call.at_s
+        )
 
     @invariant()
     def at_most_one_probe_of_a_breaker_is_under_way(self) -> None:

@@ -324,7 +324,7 @@ class Access(Protocol):
         """A call failed; `probe` as in its admission."""
         ...
 
-    def released(self, endpoint_id: str, now_s: float, *, probe: bool) -> None:
+    def released(self, endpoint_id: str, now_s: float, *, probe: bool, latency_s: float = 0.0) -> None:
         """A call, or the leave for one, was given up without a verdict; `probe` as in its admission."""
         ...
 

@@ -31,7 +31,7 @@ class OpenAccess:
     def failed(self, endpoint_id: str, error: ModelCallError, now_s: float, *, latency_s: float, probe: bool) -> None:
         """Ignore it."""
 
-    def released(self, endpoint_id: str, now_s: float, *, probe: bool) -> None:
+    def released(self, endpoint_id: str, now_s: float, *, probe: bool, latency_s: float = 0.0) -> None:
         """Ignore it."""
 
     def cold_start_s(self, endpoint_id: str, now_s: float) -> float:

@@ -147,7 +147,7 @@ class Account:
         self._close(open_, "failed", at_s, usage, error_type=error.kind, served_model=served)
         endpoint_id, probe, latency_s = open_.visit.endpoint.id, open_.admission.probe, at_s - open_.started_s
         if self._hurried(open_, error, at_s):
-            self.access.released(endpoint_id, at_s, probe=probe)
+            self.access.released(endpoint_id, at_s, probe=probe, latency_s=latency_s)
         else:
             self.access.failed(endpoint_id, reason or error, at_s, latency_s=latency_s, probe=probe)
         return error
@@ -156,7 +156,9 @@ class Account:
         """Book a call that was given up: the provider has been asked, so its input is charged."""
         open_.visit.error = None
         self._close(open_, "cancelled", at_s, _counted(view) or self._estimate(view))
-        self.access.released(open_.visit.endpoint.id, at_s, probe=open_.admission.probe)
+        self.access.released(
+            open_.visit.endpoint.id, at_s, probe=open_.admission.probe, latency_s=at_s - open_.started_s
+        )
 
     def in_order(self) -> tuple[Attempt, ...]:
         """Return the attempts in the order in which they began."""

@@ -213,18 +213,19 @@ class Health:
             if changed:
                 self._snapshot = _OUTDATED
 
-    def released(self, endpoint_id: str, now_s: float, *, probe: bool = True) -> None:
+    def released(self, endpoint_id: str, now_s: float, *, probe: bool = True, latency_s: float = 0.0) -> None:
         """A call was cancelled, or never made: no verdict.
 
         Args:
             endpoint_id: the endpoint that was to be called.
             now_s: the time.
             probe: False if its admission was no probe: then it has no slot to give back.
+            latency_s: how long the call was under way, seconds: a probe that was taken for lost has no slot any more.
         """
         with self._lock:
             place = self._places[endpoint_id]
             place.leave()
-            if probe and place.give_back(now_s):
+            if probe and place.give_back(now_s - latency_s):
                 self._snapshot = _OUTDATED
 
     # --- times ------------------------------------------------------------------------------------------------------
