@@ -164,6 +164,7 @@ def test_a_router_that_is_forgotten_while_its_file_is_locked_is_collected_too(
     del router
     wait_until(lambda: gc.collect() >= 0 and gone() is None)
     wait_until(lambda: gc.collect() >= 0 and threads() == [])
+    assert gone() is None
 
 
 def test_without_shared_state_there_is_no_thread(threads: Threads) -> None:

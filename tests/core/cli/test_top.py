@@ -286,6 +286,7 @@ def test_the_view_survives_its_store(folder: Path) -> None:
         with kept(f"sqlite:///{folder}/taskrouter.db") as router:
             ask(router, agent="back", node="again")
         screen.until(lambda shown: "back/again" in shown)
+        assert screen.process.poll() is None, "it goes on"
 
 
 def test_it_ends_by_itself_after_the_seconds_it_was_given(folder: Path) -> None:

@@ -27,7 +27,7 @@ from taskrouter.planning import (
 )
 from taskrouter.planning.prefix import PrefixMemory
 from taskrouter.policies import Policies, PolicySpec
-from taskrouter.policy import Eligibility, RuleSet
+from taskrouter.policy import Effects, Eligibility, RuleSet
 from taskrouter.ports import WELL, Conditions
 from taskrouter.profile import TaskProfile
 from taskrouter.profiling import Profiler
@@ -73,7 +73,7 @@ class Decider:
         standing: Standing | None,
     ) -> None:
         self.profiler = profiler
-        self.rules = rules
+        self._rules = rules
         self.eligibility = eligibility
         self.policies = policies
         self.policy_version = policy_version
@@ -97,9 +97,7 @@ class Decider:
             raise no_step(step)
         if step.tools or step.response_schema is not None:
             self._schemas.check(step)
-        declared, sensitivity = self.rules.declarations(step)
-        profile = self.profiler.profile(step, task_type=step.task_type or declared, sensitivity=sensitivity)
-        effects = self.rules.effects(step, profile)
+        profile, effects = self.known(step)
         demands = effects.demands if use is None else effects.demands.only(self.policies.known(use, "use"))
         eligible, rejected = self.eligibility.check(profile, demands, max_cost_usd=effects.max_cost_usd)
         if not eligible:
@@ -141,6 +139,12 @@ class Decider:
             board=planned.board,
         )
 
+    def known(self, step: Step) -> tuple[TaskProfile, Effects]:
+        """Return what a step is, and what the rules say of it."""
+        declared, sensitivity = self._rules.declarations(step)
+        profile = self.profiler.profile(step, task_type=step.task_type or declared, sensitivity=sensitivity)
+        return profile, self._rules.effects(step, profile)
+
     def check(self, step: Step, decision: Decision) -> None:
         """Make sure of a decision that was made before: it may be another router's, or have been changed since.
 
@@ -159,7 +163,7 @@ class Decider:
                 raise ConfigurationError(
                     f"decision: {unknown('model', model, self._models, 'the pool has')}; pass a decision of this router"
                 )
-        effects = self.rules.effects(step, decision.profile)
+        effects = self._rules.effects(step, decision.profile)
         _, rejected = self.eligibility.check(decision.profile, effects.demands, max_cost_usd=effects.max_cost_usd)
         if rejected and (barred := [r for r in rejected if r.model in (*decision.plan.models, *decision.fallbacks)]):
             raise NoEligibleModelError(barred)

@@ -262,8 +262,7 @@ class Router:
         return Trials(
             models=self._models,
             incumbent=self._incumbent,
-            profiler=self._decider.profiler,
-            rules=self._decider.rules,
+            known=self._decider.known,
             eligibility=self._decider.eligibility,
             plan=self._decider.plan,
             prepare=self._prepare,

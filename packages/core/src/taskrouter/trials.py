@@ -24,10 +24,9 @@ from taskrouter.learning import Identity, identify
 from taskrouter.lessons import LessonBook
 from taskrouter.outcome import Outcome, ResponseView
 from taskrouter.planning import Planned
-from taskrouter.policy import Demands, Effects, Eligibility, RuleSet
+from taskrouter.policy import Demands, Effects, Eligibility
 from taskrouter.ports import AnswerReader
 from taskrouter.profile import Requirements, TaskProfile
-from taskrouter.profiling import Profiler
 from taskrouter.step import Step
 
 _LONGEST_S = 600.0
@@ -69,8 +68,7 @@ class Trials:
     Args:
         models: the pool by id.
         incumbent: id of the model that losses are counted against.
-        profiler: tells what a step is.
-        rules: what holds for it.
+        known: tells what a step is, and what the rules say of it.
         eligibility: which models can take it.
         plan: scores the models at some positions of the pool, for the decision's ranking.
         prepare: makes engines.
@@ -85,8 +83,7 @@ class Trials:
         *,
         models: Mapping[str, ModelConfig],
         incumbent: str,
-        profiler: Profiler,
-        rules: RuleSet,
+        known: Callable[[Step], tuple[TaskProfile, Effects]],
         eligibility: Eligibility,
         plan: Callable[[TaskProfile, tuple[int, ...]], Planned],
         prepare: Prepare,
@@ -99,8 +96,7 @@ class Trials:
         self.incumbent = incumbent
         self.book = book
         self._ids = tuple(models)
-        self._profiler = profiler
-        self._rules = rules
+        self._of = known
         self._eligibility = eligibility
         self._plan = plan
         self._prepare = prepare
@@ -110,7 +106,7 @@ class Trials:
 
     def identity(self, step: Step) -> Identity:
         """Return the identity that outcomes of the step are learned for."""
-        return identify(step, self._known(step)[0])
+        return identify(step, self._of(step)[0])
 
     def bounds(self, step: Step, *, decision: Decision | None = None) -> Bounds:
         """Return what holds for wherever the step's content is sent.
@@ -119,7 +115,7 @@ class Trials:
             step: the step.
             decision: what was decided for it; of it the models that its caller allowed, and its id.
         """
-        _, effects = self._known(step)
+        _, effects = self._of(step)
         demands = replace(effects.demands, requirements=Requirements())
         if decision is None:
             return Bounds(demands, effects.max_cost_usd)
@@ -139,7 +135,7 @@ class Trials:
             NoEligibleModelError: one of the plan's models may not take the step.
         """
         started_s = time.perf_counter()
-        profile, effects = self._known(step)
+        profile, effects = self._of(step)
         demands = effects.demands if within is None else _both(effects.demands, within.demands)
         limit_usd = _least(effects.max_cost_usd, None if within is None else within.max_cost_usd)
         eligible, rejected = self._eligibility.check(profile, demands, max_cost_usd=limit_usd)
@@ -209,11 +205,6 @@ class Trials:
     def comes_to(self, step: Step, view: ResponseView) -> str | None:
         """Return what an answer comes to, for a comparison; None: it agrees with nothing."""
         return None if self._gate.is_refusal(view) else canonical(view, step, self._readers)
-
-    def _known(self, step: Step) -> tuple[TaskProfile, Effects]:
-        declared, sensitivity = self._rules.declarations(step)
-        profile = self._profiler.profile(step, task_type=step.task_type or declared, sensitivity=sensitivity)
-        return profile, self._rules.effects(step, profile)
 
 
 def _both(own: Demands, other: Demands) -> Demands:

@@ -144,7 +144,7 @@ class Engine:
         except (Abandoned, GeneratorExit, KeyboardInterrupt):
             status = "cancelled"
             raise
-        except Exception as error:
+        except Exception as error:  # whatever is raised to the caller is told to the observer, and goes on
             error_type = error_kind(error)
             raise
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
@@ -25,7 +26,7 @@ UNREAD: Final = 2_000
 T = TypeVar("T")
 
 
-class Behind(Generic[T]):
+class Behind(ABC, Generic[T]):
     """A log that is written behind the calls.
 
     `leave` never waits, and never raises. What lives in this process is kept as it is until somebody reads it.
@@ -66,9 +67,9 @@ class Behind(Generic[T]):
         # It may be taken twice: a stream that nobody holds any more ends wherever its garbage is collected.
         self._counting = threading.RLock()
 
+    @abstractmethod
     def text(self, item: T) -> str:
         """Return the record of what was left; it is asked when the record is written."""
-        raise NotImplementedError
 
     @property
     def waiting(self) -> int:
